@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstdio>
+#include <cstdlib>
+#include <sstream>
+#include <stdexcept>
+#include <string>
+
+/// Internal invariants. Active when GFN_DEBUG is defined (the presets with sanitizers do), free otherwise.
+/// Define GFN_ASSERT(condition) before the first include to handle failures in your own way.
+#ifndef GFN_ASSERT
+#ifdef GFN_DEBUG
+#define GFN_ASSERT(condition) \
+  ((condition) ? void(0)      \
+               : (std::fprintf(stderr, "%s:%d: gfn invariant broken: %s\n", __FILE__, __LINE__, #condition), std::abort()))
+#else
+#define GFN_ASSERT(condition) void(0)
+#endif
+#endif
+
+namespace gfn {
+
+/// What the library throws when something met at run time is not as it must be: a user's environment that breaks its
+/// contract, a network that returns NaN, a file that is damaged. The message names the offender and both numbers.
+class Error : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+namespace detail {
+
+template <class... Parts>
+std::string concatenate(const Parts&... parts) {
+  std::ostringstream text;
+  text.precision(10);
+  (text << ... << parts);
+  return text.str();
+}
+
+}  // namespace detail
+
+/// Throws gfn::Error with the parts, written one after the other, as its message.
+template <class... Parts>
+[[noreturn]] void fail(const Parts&... parts) {
+  throw Error(detail::concatenate(parts...));
+}
+
+/// Throws std::invalid_argument with the parts as its message unless `condition` holds: for arguments and options.
+/// The message is only put together when it is needed.
+template <class... Parts>
+void require(bool condition, const Parts&... parts) {
+  if (!condition) [[unlikely]]
+    throw std::invalid_argument(detail::concatenate(parts...));
+}
+
+}  // namespace gfn
