@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <gfn/ad/matrix.hpp>
+#include <gfn/core/aligned_buffer.hpp>
+#include <gfn/core/error.hpp>
+
+namespace gfn {
+
+/// All parameters of a network in one flat vector, with their gradient and (on demand) a tangent in the same layout.
+/// Blocks borrow from it, so that optimisers, conjugate gradients, line searches and checkpoints are vector code.
+/// Blocks start at 64-byte boundaries; the padding between them is zero in all three vectors and stays so.
+///
+/// Every change of the values goes through `modify`, which counts the version up: activations that were computed under
+/// another version can be recognised, and are never differentiated.
+template <class T>
+class Parameters {
+ public:
+  /// A matrix inside the flat vector.
+  struct Block {
+    std::string name;
+    Shape shape;
+    std::size_t offset = 0;
+  };
+  using VectorMap = Eigen::Map<Vector<T>>;
+  using ConstVectorMap = Eigen::Map<const Vector<T>>;
+
+  Parameters() = default;
+
+  /// Adds a rows × cols block of zeros, and returns its number. Moves the memory: add all blocks before the first
+  /// block is recorded on a tape.
+  int add(std::string name, Eigen::Index rows, Eigen::Index cols) {
+    require(rows >= 0 && cols >= 0, "Parameters::add: block '", name, "' cannot be ", rows, " x ", cols);
+    constexpr std::size_t per_line = alignment / sizeof(T) > 0 ? alignment / sizeof(T) : 1;
+    const std::size_t offset = value_.size();
+    const auto count = static_cast<std::size_t>(rows * cols);
+    const std::size_t padded = (count + per_line - 1) / per_line * per_line;
+    grow(value_, padded);
+    grow(grad_, padded);
+    if (tangent_.size() > 0) grow(tangent_, padded);
+    blocks_.push_back({std::move(name), {rows, cols}, offset});
+    ++version_;
+    return static_cast<int>(blocks_.size()) - 1;
+  }
+
+  /// The length of the flat vectors, padding included.
+  Eigen::Index size() const { return static_cast<Eigen::Index>(value_.size()); }
+  const std::vector<Block>& blocks() const { return blocks_; }
+  const Block& block(int i) const { return blocks_[static_cast<std::size_t>(i)]; }
+  std::uint64_t version() const { return version_; }
+
+  ConstVectorMap value() const { return {value_.data(), size()}; }
+  In<T> value(int i) const { return {value_.data() + block(i).offset, block(i).shape.rows, block(i).shape.cols}; }
+
+  /// The values to be written; counts the version up.
+  VectorMap modify() {
+    ++version_;
+    return {value_.data(), size()};
+  }
+  Out<T> modify(int i) {
+    ++version_;
+    return {value_.data() + block(i).offset, block(i).shape.rows, block(i).shape.cols};
+  }
+
+  /// The gradient. Passes over a tape add to it; an optimiser's step uses it up and leaves it zero.
+  VectorMap grad() { return {grad_.data(), size()}; }
+  ConstVectorMap grad() const { return {grad_.data(), size()}; }
+  Out<T> grad(int i) { return {grad_.data() + block(i).offset, block(i).shape.rows, block(i).shape.cols}; }
+  void zero_grad() { grad().setZero(); }
+
+  /// The direction of forward-mode passes; zero until it is set.
+  VectorMap tangent() {
+    if (tangent_.size() != value_.size()) tangent_.assign(value_.size(), T(0));
+    return {tangent_.data(), size()};
+  }
+  Out<T> tangent(int i) {
+    tangent();
+    return {tangent_.data() + block(i).offset, block(i).shape.rows, block(i).shape.cols};
+  }
+
+ private:
+  static void grow(AlignedBuffer<T>& buffer, std::size_t count) {
+    const std::size_t old = buffer.size();
+    buffer.resize(old + count);
+    std::fill(buffer.begin() + old, buffer.end(), T(0));
+  }
+
+  AlignedBuffer<T> value_, grad_, tangent_;
+  std::vector<Block> blocks_;
+  std::uint64_t version_ = 0;
+};
+
+}  // namespace gfn
