@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include <gfn/core/action.hpp>
+#include <gfn/core/aligned_buffer.hpp>
+#include <gfn/core/error.hpp>
+#include <gfn/core/hash_index.hpp>
+#include <gfn/core/mask.hpp>
+#include <gfn/core/sparse_rows.hpp>
+#include <gfn/environment/concepts.hpp>
+#include <gfn/environment/describe.hpp>
+#include <gfn/environment/state_hash.hpp>
+#include <gfn/environment/traits.hpp>
+
+namespace gfn {
+
+/// Tells one set of rows from another: who holds them, and the how-manieth content this is.
+struct RowsIdentity {
+  const void* owner = nullptr;
+  std::uint64_t epoch = 0;
+  friend bool operator==(const RowsIdentity&, const RowsIdentity&) = default;
+};
+
+/// Some rows of a table of states: what a policy, a value or a flow is evaluated at.
+template <class State>
+struct StateBlock {
+  std::span<const State> states;         ///< all states of the table
+  const SparseRows* features = nullptr;  ///< their encodings; null when the environment has none
+  std::span<const int> rows;             ///< the rows that are meant
+  RowsIdentity identity;                 ///< changes whenever the states do
+};
+
+/// Distinct states in rows, with their encodings and masks: each state is encoded, and asked for its legal actions, once.
+/// Rows are only ever appended; `clear` forgets them and keeps all memory (state slots are assigned anew, not
+/// constructed).
+template <class E>
+class StateTable {
+  static_assert(check_forward_environment_concept<E>());
+
+ public:
+  using State = StateOf<E>;
+
+  /// Refers to the environment. With `group` off (or for states without a hash) equal states get rows of their own.
+  explicit StateTable(const E& env, bool group = true)
+      : env_(&env), group_(group), num_forward_(env.num_actions() + 1) {
+    require(env.num_actions() >= 0, "num_actions() is ", env.num_actions());
+    if constexpr (Environment<E>) num_backward_ = gfn::num_backward_actions(env);
+    clear();
+  }
+
+  void clear() {
+    num_rows_ = 0;
+    ++epoch_;
+    index_.clear();
+    if constexpr (EncodedEnvironment<E>) features_.clear(env_->num_features());
+  }
+
+  const E& environment() const { return *env_; }
+  int rows() const { return num_rows_; }
+  const State& state(int row) const { return states_[static_cast<std::size_t>(row)]; }
+  std::span<const State> states() const { return {states_.data(), static_cast<std::size_t>(num_rows_)}; }
+  const SparseRows& features() const { return features_; }
+  RowsIdentity identity() const { return {this, epoch_}; }
+  StateBlock<State> block(std::span<const int> rows) const { return {states(), &features_, rows, identity()}; }
+
+  /// The number of forward choices, the exit (the last one) included.
+  int num_forward() const { return num_forward_; }
+  int num_backward() const { return num_backward_; }
+  Action exit_action() const { return num_forward_ - 1; }
+  /// Which forward choices are legal: num_forward() entries, the exit last.
+  ConstMask forward_mask(int row) const { return mask(forward_masks_, row, num_forward_); }
+  ConstMask backward_mask(int row) const { return mask(backward_masks_, row, num_backward_); }
+  /// The masks of all rows, one after the other.
+  const bool* forward_masks() const { return forward_masks_.data(); }
+  const bool* backward_masks() const { return backward_masks_.data(); }
+  int forward_choices(int row) const { return forward_choices_[static_cast<std::size_t>(row)]; }
+  int backward_choices(int row) const { return backward_choices_[static_cast<std::size_t>(row)]; }
+  bool can_exit(int row) const { return forward_mask(row)[static_cast<std::size_t>(exit_action())]; }
+
+  /// The row of an equal state, or none.
+  int find(const State& s) const {
+    if constexpr (has_state_hash<E>)
+      if (group_) return index_.find(hash_state(*env_, s), [&](int row) { return state(row) == s; });
+    return none;
+  }
+  /// The row of an equal state, or that of a new row. Throws gfn::Error, naming the state, if a new one leaves no
+  /// choice at all.
+  int find_or_add(const State& s) {
+    if constexpr (has_state_hash<E>)
+      if (group_) {
+        const int row = index_.find_or_insert(hash_state(*env_, s), num_rows_, [&](int r) { return state(r) == s; });
+        if (row != none) return row;
+      }
+    add(s);
+    return num_rows_ - 1;
+  }
+
+ private:
+  static ConstMask mask(const AlignedBuffer<bool>& masks, int row, int width) {
+    return {masks.data() + static_cast<std::size_t>(row) * static_cast<std::size_t>(width),
+            static_cast<std::size_t>(width)};
+  }
+
+  void add(const State& s) {
+    const auto row = static_cast<std::size_t>(num_rows_++);
+    if (row < states_.size())
+      states_[row] = s;
+    else
+      states_.push_back(s);
+    add_forward_mask(s, row);
+    if constexpr (Environment<E>) add_backward_mask(s, row);
+    if constexpr (EncodedEnvironment<E>) {
+      env_->encode(s, Features(features_));
+      features_.finish_row();
+    }
+  }
+  void add_forward_mask(const State& s, std::size_t row) {
+    const Mask legal = append(forward_masks_, row, num_forward_);
+    env_->legal_actions(s, Mask(legal.begin(), num_forward_ - 1));
+    legal[exit_action()] = env_->can_exit(s);
+    const int choices = append_count(forward_choices_, row, legal);
+    if (choices == 0) fail("the environment allows no action and no exit at state ", describe(s));
+  }
+  void add_backward_mask(const State& s, std::size_t row) {
+    const Mask legal = append(backward_masks_, row, num_backward_);
+    env_->legal_undos(s, legal);
+    append_count(backward_choices_, row, legal);
+  }
+  static Mask append(AlignedBuffer<bool>& masks, std::size_t row, int width) {
+    const auto count = static_cast<std::size_t>(width);
+    masks.resize((row + 1) * count);
+    const Mask legal(masks.data() + row * count, width);
+    legal.clear();
+    return legal;
+  }
+  static int append_count(AlignedBuffer<int>& counts, std::size_t row, Mask legal) {
+    counts.resize(row + 1);
+    return counts[row] = count_legal({legal.begin(), static_cast<std::size_t>(legal.size())});
+  }
+
+  const E* env_;
+  bool group_;
+  int num_forward_;
+  int num_backward_ = 0;
+  int num_rows_ = 0;
+  std::uint64_t epoch_ = 0;
+  std::vector<State> states_;
+  HashIndex index_;
+  SparseRows features_;
+  AlignedBuffer<bool> forward_masks_, backward_masks_;
+  AlignedBuffer<int> forward_choices_, backward_choices_;
+};
+
+}  // namespace gfn
