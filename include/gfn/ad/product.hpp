@@ -1,0 +1,271 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <Eigen/Core>
+#include <algorithm>
+#include <cassert>
+#include <functional>
+#include <type_traits>
+#include <utility>
+
+// The dense products of the network layers. They stand beside Eigen's general product for two reasons:
+//
+// * Few rows. A rollout asks for 4 to 30 rows at a time, and Eigen packs the whole weight matrix in each call. Here the
+//   weights are read where they lie, and packed only when enough rows share the cost.
+// * The same bits for the same state. Each entry of a result is one chain of multiply-adds over the inner index in
+//   ascending order, whatever the number of rows, the place of the row among them, or the addresses: a state evaluated
+//   alone equals the same state in a block of 1024. (With Eigen's product all three change the rounding.)
+//
+// There is one kernel, written on Eigen's packets: they give fused multiply-adds wherever the target has them (g++
+// -std=c++20 does not contract a * b + c), and a scalar without packets, such as a dual number, is a packet of one.
+// Nothing is allocated once the scratch memory of the thread has grown to the largest product that it has seen.
+
+namespace gfn {
+
+/// A row-major matrix that somebody else owns, or some of its columns: `stride` entries lead from one row to the next.
+/// Row-major Eigen matrices, maps and blocks convert to it.
+template <class T>
+struct MatrixView {
+  T* data = nullptr;
+  Eigen::Index rows = 0, cols = 0, stride = 0;
+
+  MatrixView() = default;
+  MatrixView(T* first, Eigen::Index r, Eigen::Index c) : MatrixView(first, r, c, c) {}
+  MatrixView(T* first, Eigen::Index r, Eigen::Index c, Eigen::Index s) : data(first), rows(r), cols(c), stride(s) {}
+
+  template <class M>
+    requires std::is_convertible_v<decltype(std::declval<M&>().data()), T*> && requires(M& m) { m.outerStride(); }
+  MatrixView(M&& m) : MatrixView(m.data(), m.rows(), m.cols(), m.outerStride()) {
+    static_assert(std::remove_cvref_t<M>::IsRowMajor, "MatrixView: needs a row-major matrix");
+    assert(m.innerStride() == 1 && "MatrixView: the entries of a row must be contiguous");
+  }
+};
+
+namespace detail {
+
+template <class T>
+using Packet = typename Eigen::internal::packet_traits<T>::type;
+
+template <class T>
+inline constexpr int packet_size = Eigen::internal::packet_traits<T>::size;
+
+/// The sums that a kernel keeps in registers: 6 rows of 4 packets where there are 32 registers, else of 2; and 8 rows of
+/// the narrower panels, for enough independent chains to hide the latency of a multiply-add.
+inline constexpr int tile_packets = EIGEN_ARCH_DEFAULT_NUMBER_OF_REGISTERS >= 32 ? 4 : 2;
+template <int packets>
+inline constexpr int tile_rows = packets == tile_packets ? 6 : 8;
+
+/// Bytes of a packed panel: it stays in the first-level cache, beside the rows that it is multiplied with.
+inline constexpr Eigen::Index panel_bytes = 32768;
+
+/// Packing pays from this many rows on (measured for 256 x 256; wider matrices would gain a little earlier).
+inline constexpr Eigen::Index rows_to_pack = 256;
+
+/// Memory of this thread that grows and is kept, one piece for each purpose.
+enum class Scratch { panel, edge, transposed };
+
+template <Scratch purpose, class T>
+T* scratch(Eigen::Index size) {
+  thread_local Eigen::Array<T, Eigen::Dynamic, 1> memory;
+  if (memory.size() < size) memory.resize(size);
+  return memory.data();
+}
+
+/// The entries of a matrix from some place on, for the loops that know its size. A row repeats with stride 0.
+template <class T>
+struct Entries {
+  T* data;
+  Eigen::Index stride;
+
+  Entries at(Eigen::Index i, Eigen::Index j) const { return {data + i * stride + j, stride}; }
+};
+
+/// The left factor of a product, read as it lies or transposed.
+template <class T, bool transposed>
+struct LeftFactor {
+  const T* data;
+  Eigen::Index stride;
+
+  Eigen::Index offset(Eigen::Index i, Eigen::Index p) const { return transposed ? p * stride + i : i * stride + p; }
+  LeftFactor at(Eigen::Index i, Eigen::Index p) const { return {data + offset(i, p), stride}; }
+};
+
+/// The kernel: y(i, j) = start(i, j) + sum over p of left(i, p) right(p, j) for a tile of `rows` rows and `packets`
+/// packets. Its sums stay in registers only when the short loops are unrolled, which g++ -O2 needs to be told.
+template <int rows, int packets, class T, bool transposed>
+void product_tile(Entries<T> y, Entries<const T> start, LeftFactor<T, transposed> left, Entries<const T> right,
+                  Eigen::Index inner) {
+  using namespace Eigen::internal;
+  constexpr int size = packet_size<T>;
+  Packet<T> sum[rows][packets];
+#pragma GCC unroll 8
+  for (int i = 0; i < rows; ++i)
+#pragma GCC unroll 8
+    for (int j = 0; j < packets; ++j) sum[i][j] = ploadu<Packet<T>>(start.data + i * start.stride + j * size);
+  for (Eigen::Index p = 0; p < inner; ++p) {
+    Packet<T> row[packets];
+#pragma GCC unroll 8
+    for (int j = 0; j < packets; ++j) row[j] = ploadu<Packet<T>>(right.data + p * right.stride + j * size);
+#pragma GCC unroll 8
+    for (int i = 0; i < rows; ++i) {
+      const Packet<T> factor = pset1<Packet<T>>(left.data[left.offset(i, p)]);
+#pragma GCC unroll 8
+      for (int j = 0; j < packets; ++j) sum[i][j] = pmadd(factor, row[j], sum[i][j]);
+    }
+  }
+#pragma GCC unroll 8
+  for (int i = 0; i < rows; ++i)
+#pragma GCC unroll 8
+    for (int j = 0; j < packets; ++j) pstoreu(y.data + i * y.stride + j * size, sum[i][j]);
+}
+
+/// Picks the kernel for `height` <= `rows` rows.
+template <int packets, int rows = tile_rows<packets>, class T, bool transposed>
+void product_rows(Eigen::Index height, Entries<T> y, Entries<const T> start, LeftFactor<T, transposed> left,
+                  Entries<const T> right, Eigen::Index inner) {
+  if (height == rows)
+    product_tile<rows, packets>(y, start, left, right, inner);
+  else if constexpr (rows > 1)
+    product_rows<packets, rows - 1>(height, y, start, left, right, inner);
+}
+
+/// Copies `cols` columns into rows of `width` entries, filled up with zeros.
+template <class T>
+Entries<const T> copy_padded(Entries<const T> from, Eigen::Index rows, Eigen::Index cols, T* to, Eigen::Index width) {
+  for (Eigen::Index i = 0; i < rows; ++i) {
+    for (Eigen::Index j = 0; j < cols; ++j) to[i * width + j] = from.data[i * from.stride + j];
+    for (Eigen::Index j = cols; j < width; ++j) to[i * width + j] = T(0);
+  }
+  return {to, width};
+}
+
+/// One panel of columns, as wide as the tile, of which `right` holds only the first `cols`. The blocks of the inner
+/// index are the outer loop, so that all rows use a packed block; the rows are shared out evenly to the tiles.
+template <int packets, class T, bool transposed>
+void product_panel(Entries<T> y, Eigen::Index rows, Eigen::Index cols, Entries<const T> start,
+                   LeftFactor<T, transposed> left, Entries<const T> right, Eigen::Index inner) {
+  constexpr Eigen::Index width = packets * packet_size<T>, most = tile_rows<packets>;
+  constexpr Eigen::Index block = panel_bytes / (width * Eigen::Index(sizeof(T)));
+  const bool pack = cols < width || (rows >= rows_to_pack && right.stride > width);
+  for (Eigen::Index p = 0; p == 0 || p < inner; p += block) {
+    const Eigen::Index length = std::min(block, inner - p);
+    Entries<const T> factor = right.at(p, 0);
+    if (pack) factor = copy_padded(factor, length, cols, scratch<Scratch::panel, T>(block * width), width);
+    Eigen::Index tiles = (rows + most - 1) / most;
+    for (Eigen::Index i = 0, height = 0; i < rows; i += height, --tiles) {
+      height = (rows - i + tiles - 1) / tiles;
+      product_rows<packets>(height, y.at(i, 0), start.at(i, 0), left.at(i, p), factor, length);
+    }
+    start = {y.data, y.stride};
+  }
+}
+
+/// The last columns, which do not fill a packet: the same kernel on padded copies.
+template <class T, bool transposed>
+void product_edge(Entries<T> y, Eigen::Index rows, Eigen::Index cols, Entries<const T> start,
+                  LeftFactor<T, transposed> left, Entries<const T> right, Eigen::Index inner) {
+  constexpr Eigen::Index width = packet_size<T>;
+  T* const padded = scratch<Scratch::edge, T>(rows * width);
+  start = copy_padded(start, rows, cols, padded, width);
+  product_panel<1>(Entries<T>{padded, width}, rows, cols, start, left, right, inner);
+  for (Eigen::Index i = 0; i < rows; ++i)
+    for (Eigen::Index j = 0; j < cols; ++j) y.data[i * y.stride + j] = padded[i * width + j];
+}
+
+/// y = start + left right, from zero where `start` has no data. Calls finished(column, cols) after each panel.
+template <class T, bool transposed, class Finished>
+void product_panels(MatrixView<T> y, Entries<const T> start, LeftFactor<T, transposed> left, Entries<const T> right,
+                    Eigen::Index inner, const Finished& finished) {
+  const T zeros[tile_packets * packet_size<T>] = {};
+  Eigen::Index column = 0;
+  const auto target = [&] { return Entries<T>{y.data + column, y.stride}; };
+  const auto origin = [&] { return start.data ? start.at(0, column) : Entries<const T>{zeros, 0}; };
+  const auto panels = [&](auto packets) {
+    for (const Eigen::Index width = packets * packet_size<T>; column + width <= y.cols; column += width) {
+      product_panel<packets>(target(), y.rows, width, origin(), left, right.at(0, column), inner);
+      finished(column, width);
+    }
+  };
+  if (y.rows == 0) return;
+  panels(std::integral_constant<int, tile_packets>{});
+  if constexpr (tile_packets > 2) panels(std::integral_constant<int, 2>{});
+  panels(std::integral_constant<int, 1>{});
+  if (column == y.cols) return;
+  product_edge(target(), y.rows, y.cols - column, origin(), left, right.at(0, column), inner);
+  finished(column, y.cols - column);
+}
+
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wignored-attributes"  // of the packet, as the argument of PacketBlock
+/// The transpose of a matrix, in scratch memory: valid until the next call in this thread.
+template <class T>
+MatrixView<const T> transposed_copy(MatrixView<const T> w) {
+  using namespace Eigen::internal;
+  constexpr int size = packet_size<T>;
+  T* const out = scratch<Scratch::transposed, T>(w.rows * w.cols);
+  const Eigen::Index rows = w.rows - w.rows % size, cols = w.cols - w.cols % size;
+  for (Eigen::Index j = 0; j < cols; j += size)
+    for (Eigen::Index i = 0; i < rows; i += size) {
+      PacketBlock<Packet<T>, size> block;
+      for (int b = 0; b < size; ++b) block.packet[b] = ploadu<Packet<T>>(w.data + (i + b) * w.stride + j);
+      ptranspose(block);
+      for (int b = 0; b < size; ++b) pstoreu(out + (j + b) * w.rows + i, block.packet[b]);
+    }
+  for (Eigen::Index j = 0; j < w.cols; ++j)
+    for (Eigen::Index i = j < cols ? rows : 0; i < w.rows; ++i) out[j * w.rows + i] = w.data[i * w.stride + j];
+  return {out, w.cols, w.rows};
+}
+#pragma GCC diagnostic pop
+
+inline constexpr auto nothing = [](Eigen::Index, Eigen::Index) {};
+
+}  // namespace detail
+
+/// y = activation(x w + bias), for y: m x n, x: m x k, w: k x n; `bias` points to n entries, or nowhere for none. The
+/// activation maps a scalar to a scalar, and is applied to a panel of columns while it is in the cache. All sizes may be
+/// zero; y must not overlap with x or w (so for all products here). Call it as product<T>(...): Eigen's types convert.
+template <class T, class Activation = std::identity>
+void product(MatrixView<T> y, MatrixView<const T> x, MatrixView<const T> w, const T* bias = nullptr,
+             Activation activation = {}) {
+  assert(y.rows == x.rows && x.cols == w.rows && y.cols == w.cols);
+  const auto activate = [&](Eigen::Index column, Eigen::Index cols) {
+    if constexpr (!std::is_same_v<Activation, std::identity>)
+      for (Eigen::Index i = 0; i < y.rows; ++i) {
+        T* const row = y.data + i * y.stride + column;
+        for (Eigen::Index j = 0; j < cols; ++j) row[j] = activation(row[j]);
+      }
+  };
+  detail::product_panels<T, false>(y, {bias, 0}, {x.data, x.stride}, {w.data, w.stride}, x.cols, activate);
+}
+
+/// y += x w, for y: m x n, x: m x k, w: k x n.
+template <class T>
+void add_product(MatrixView<T> y, MatrixView<const T> x, MatrixView<const T> w) {
+  assert(y.rows == x.rows && x.cols == w.rows && y.cols == w.cols);
+  detail::product_panels<T, false>(y, {y.data, y.stride}, {x.data, x.stride}, {w.data, w.stride}, x.cols,
+                                   detail::nothing);
+}
+
+/// gw += x' gy, for gw: k x n, x: m x k, gy: m x n: the gradient of the weights. The sum over the rows continues from gw,
+/// so that a block may also be added in parts, in order, with the same bits.
+template <class T>
+void add_transposed_product(MatrixView<T> gw, MatrixView<const T> x, MatrixView<const T> gy) {
+  assert(gw.rows == x.cols && x.rows == gy.rows && gw.cols == gy.cols);
+  detail::product_panels<T, true>(gw, {gw.data, gw.stride}, {x.data, x.stride}, {gy.data, gy.stride}, x.rows,
+                                  detail::nothing);
+}
+
+/// gx = gy w', for gx: m x k, gy: m x n, w: k x n: the gradient of the inputs. Transposes w in each call, which costs as
+/// much as about fifteen rows; so give it all rows at once.
+template <class T>
+void product_transposed(MatrixView<T> gx, MatrixView<const T> gy, MatrixView<const T> w) {
+  product<T>(gx, gy, detail::transposed_copy<T>(w));
+}
+
+/// gx += gy w', otherwise as product_transposed.
+template <class T>
+void add_product_transposed(MatrixView<T> gx, MatrixView<const T> gy, MatrixView<const T> w) {
+  add_product<T>(gx, gy, detail::transposed_copy<T>(w));
+}
+
+}  // namespace gfn
