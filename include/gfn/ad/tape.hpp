@@ -47,6 +47,8 @@ struct Node {
   bool requires_grad = false;   // a parameter or a variable stands somewhere below
   bool is_parameter = false;    // grad belongs to a Parameters, and is added to over passes
   bool adopted = false;         // value belongs to somebody else
+  const std::uint64_t* stamp = nullptr;  // of adopted values: the owner's count of overwritings,
+  std::uint64_t stamp_at_adoption = 0;   // and what it was
 };
 
 }  // namespace detail
@@ -91,7 +93,8 @@ template <class T>
 struct Finished {
   T* value = nullptr;
   const Parameters<T>* parameters = nullptr;  ///< may be null: the values depend on no parameters
-  std::uint64_t version = 0;
+  std::uint64_t version = 0;                  ///< of the parameters, when the values were computed
+  const std::uint64_t* stamp = nullptr;       ///< counts how often the owner overwrote or moved values; may be null
 };
 
 /// A recorded program of matrix operations. Recording runs it; then `backward` gives gradients, `push_forward`
@@ -167,6 +170,8 @@ class Tape {
     Node& node = record(op, x...);
     node.value = finished.value;
     node.adopted = true;
+    node.stamp = finished.stamp;
+    if (node.stamp) node.stamp_at_adoption = *node.stamp;
     return handle(node);
   }
 
@@ -188,6 +193,7 @@ class Tape {
     for (std::size_t i = nodes_.size(); i-- > 0;) {
       Node& node = *nodes_[i];
       if (node.kernels == nullptr || node.grad_pass != pass_) continue;
+      check_adopted(node);
       for (std::size_t k = 0; k < node.num_inputs; ++k)
         if (node.inputs[k]->requires_grad) touch(*node.inputs[k]);
       node.kernels->vjp(node);
@@ -198,6 +204,7 @@ class Tape {
     for (Node* node : nodes_) {
       if (!node->requires_grad) continue;
       touch_tangent(*node);
+      check_adopted(*node);
       if (node->kernels != nullptr) node->kernels->jvp(*node);
     }
   }
@@ -247,6 +254,11 @@ class Tape {
     node.requires_grad = (x.node().requires_grad || ...);
     node.kernels = &kernels_of<Op, sizeof...(X)>;
     return node;
+  }
+
+  static void check_adopted(const Node& node) {
+    if (node.adopted && node.stamp && *node.stamp != node.stamp_at_adoption)
+      fail("Tape: adopted values were overwritten since they were recorded (the network was evaluated elsewhere)");
   }
 
   /// Makes sure that the cotangent is there, and zero at its first use in this pass.

@@ -12,28 +12,13 @@
 #include <gfn/core/hash_index.hpp>
 #include <gfn/core/mask.hpp>
 #include <gfn/core/sparse_rows.hpp>
+#include <gfn/core/state_block.hpp>
 #include <gfn/environment/concepts.hpp>
 #include <gfn/environment/describe.hpp>
 #include <gfn/environment/state_hash.hpp>
 #include <gfn/environment/traits.hpp>
 
 namespace gfn {
-
-/// Tells one set of rows from another: who holds them, and the how-manieth content this is.
-struct RowsIdentity {
-  const void* owner = nullptr;
-  std::uint64_t epoch = 0;
-  friend bool operator==(const RowsIdentity&, const RowsIdentity&) = default;
-};
-
-/// Some rows of a table of states: what a policy, a value or a flow is evaluated at.
-template <class State>
-struct StateBlock {
-  std::span<const State> states;         ///< all states of the table
-  const SparseRows* features = nullptr;  ///< their encodings; null when the environment has none
-  std::span<const int> rows;             ///< the rows that are meant
-  RowsIdentity identity;                 ///< changes whenever the states do
-};
 
 /// Distinct states in rows, with their encodings and masks: each state is encoded, and asked for its legal actions, once.
 /// Rows are only ever appended; `clear` forgets them and keeps all memory (state slots are assigned anew, not

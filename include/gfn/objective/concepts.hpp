@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <concepts>
+
+#include <gfn/ad/tape.hpp>
+
+namespace gfn {
+
+/// Stands for a component that an objective is not given.
+struct Absent {};
+
+/// What an objective is computed from: a batch with its rewards, both policies evaluated on it, log Z and, for the
+/// objectives that need one, the logarithm of a state flow.
+template <class B, class ForwardEvaluation, class BackwardEvaluation, class LogZ, class Flow = Absent>
+struct ObjectiveInput {
+  const B& batch;
+  ForwardEvaluation& forward;
+  BackwardEvaluation& backward;
+  LogZ& log_z;
+  Flow* flow;
+};
+
+/// An objective: objective(tape, input) gives a loss, 1 × 1, on the tape. It takes from the input what it needs, and is
+/// minimised.
+template <class O, class T, class Input>
+concept Objective = requires(const O& objective, Tape<T>& tape, const Input& input) {
+  { objective(tape, input) } -> std::same_as<Var<T>>;
+};
+
+}  // namespace gfn

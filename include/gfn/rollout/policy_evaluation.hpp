@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <type_traits>
+#include <vector>
+
+#include <gfn/ad/rows.hpp>
+#include <gfn/ad/softmax.hpp>
+#include <gfn/core/aligned_buffer.hpp>
+#include <gfn/core/random.hpp>
+#include <gfn/environment/state_table.hpp>
+#include <gfn/policy/concepts.hpp>
+#include <gfn/policy/output_rows.hpp>
+#include <gfn/rollout/batch.hpp>
+
+namespace gfn {
+
+enum class Direction { forward, backward };
+
+/// Whether evaluated rows are also to be drawn from.
+enum class Sampling : bool { no, yes };
+
+/// A policy on the rows of a table: log-probabilities per distinct state, computed once, read by the samplers and by the
+/// objectives, and put on a tape without being computed again. A state with one legal choice is forced: its
+/// log-probability is 0, and the policy is not asked.
+template <class T, class P, class E>
+class PolicyEvaluation {
+  static constexpr bool uniform = UniformPolicyLike<P>;
+  static_assert(check_policy_concept<P, StateOf<E>>());
+
+ public:
+  using State = StateOf<E>;
+
+  /// Refers to the policy. Throws std::invalid_argument if it has not one output per choice in this direction.
+  PolicyEvaluation(P& policy, const E& env, Direction direction, Sampling sampling = Sampling::no)
+      : outputs_(policy), direction_(direction), sampling_(sampling) {
+    if constexpr (!uniform) {
+      width_ = direction == Direction::forward ? env.num_actions() + 1 : backward_width(env);
+      require(policy.outputs() == width_, name(), " has ", policy.outputs(), " outputs, the environment has ", width_,
+              direction == Direction::forward ? " forward choices (the exit included)" : " backward actions");
+    }
+  }
+  PolicyEvaluation(const PolicyEvaluation&) = delete;
+  PolicyEvaluation& operator=(const PolicyEvaluation&) = delete;
+
+  /// Starts anew on a table, with no rows evaluated.
+  void begin(const StateTable<E>& table) {
+    table_ = &table;
+    rows_.clear();
+    position_.clear();
+    ++stamp_;
+    if constexpr (!uniform) version_ = outputs_.function().parameters().version();
+  }
+  /// Evaluates the policy at those of the rows that have a choice. No row may come twice.
+  void extend(std::span<const int> rows) {
+    if constexpr (!uniform) {
+      const std::size_t first = rows_.size();
+      if (position_.size() < static_cast<std::size_t>(table_->rows()))
+        position_.resize(static_cast<std::size_t>(table_->rows()), none);
+      for (const int row : rows) {
+        if (choices(row) < 2) continue;
+        position_[static_cast<std::size_t>(row)] = static_cast<int>(rows_.size());
+        rows_.push_back(row);
+      }
+      if (rows_.size() > first) evaluate_from(first);
+    }
+  }
+  /// Starts anew, and evaluates all rows of the table.
+  void evaluate(const StateTable<E>& table) {
+    begin(table);
+    if constexpr (!uniform) {
+      all_.resize(static_cast<std::size_t>(table.rows()));
+      for (int row = 0; row < table.rows(); ++row) all_[static_cast<std::size_t>(row)] = row;
+      extend(all_);
+    }
+  }
+
+  /// log π(action | state); 0 where the choice is forced.
+  double log_probability(int row, Action action) const {
+    if constexpr (uniform)
+      return -std::log(static_cast<double>(choices(row)));
+    else
+      return choices(row) < 2 ? 0.0 : static_cast<double>(log_row(row)[action]);
+  }
+  /// log π of a step: of its action, or (backward) of the way back from its child; 0 for the exit's way back.
+  double log_probability(const Step& step) const {
+    if (direction_ == Direction::forward) return log_probability(step.row, step.action);
+    return step.child == none ? 0.0 : log_probability(step.child, step.backward_action);
+  }
+
+  /// Draws an action at a row; never an illegal one. For evaluations made with Sampling::yes.
+  Action sample(int row, Stream& stream) const {
+    const ConstMask legal = mask(row);
+    const int count = choices(row);
+    if constexpr (!uniform) {
+      if (count > 1) {
+        const T* cumulative = cumulative_.data() + offset(row);
+        const double u = stream.uniform() * static_cast<double>(cumulative[width_ - 1]);
+        int a = 0;  // illegal actions add nothing to the sum, so it never steps over u at one
+        while (static_cast<double>(cumulative[a]) <= u) ++a;
+        return a;
+      }
+    }
+    return nth_legal(legal, count > 1 ? stream.below(count) : 0);
+  }
+  /// Draws uniformly among the legal actions.
+  Action sample_uniform(int row, Stream& stream) const { return nth_legal(mask(row), stream.below(choices(row))); }
+
+  /// The log-probabilities of all steps of a batch, exits included: a column.
+  Var<T> record(Tape<T>& tape, const Batch<E>& batch) {
+    const auto steps = batch.steps();
+    if constexpr (uniform) {
+      auto [column, values] = tape.constant(Shape{static_cast<Eigen::Index>(steps.size()), 1});
+      for (std::size_t k = 0; k < steps.size(); ++k)
+        values(static_cast<Eigen::Index>(k), 0) = static_cast<T>(log_probability(steps[k]));
+      return column;
+    } else {
+      int* rows = tape.template allocate<int>(steps.size());
+      int* actions = tape.template allocate<int>(steps.size());
+      for (std::size_t k = 0; k < steps.size(); ++k) {
+        const Step& step = steps[k];
+        const int row = direction_ == Direction::forward ? step.row : step.child;
+        rows[k] = row == none ? none : position_[static_cast<std::size_t>(row)];
+        actions[k] = direction_ == Direction::forward ? step.action : step.backward_action;
+      }
+      return pick(record_rows(tape), std::span<const int>(rows, steps.size()),
+                  std::span<const int>(actions, steps.size()));
+    }
+  }
+  /// The log-probabilities of all actions at all evaluated rows (`rows()`), one row each.
+  Var<T> record_rows(Tape<T>& tape) requires(!uniform) {
+    const Var<T> logits = outputs_.function().record(tape, table_->block(rows_));
+    return tape.adopt(Finished<T>{log_probabilities_.data(), &outputs_.function().parameters(), version_, &stamp_},
+                      LogSoftmax{masks(), rows_.data()}, logits);
+  }
+  /// The rows at which the policy has been evaluated: those with a choice.
+  std::span<const int> rows() const { return rows_; }
+  P& policy() const { return outputs_.function(); }
+
+ private:
+  /// Stands in for the outputs of a policy that has none.
+  struct NoOutputs {
+    explicit NoOutputs(P& p) : policy(&p) {}
+    P& function() const { return *policy; }
+    P* policy;
+  };
+  static auto outputs_type() {
+    if constexpr (uniform)
+      return std::type_identity<NoOutputs>{};
+    else
+      return std::type_identity<OutputRows<P, State>>{};
+  }
+  using Outputs = typename decltype(outputs_type())::type;
+
+  static int backward_width(const E& env) {
+    if constexpr (Environment<E>)
+      return num_backward_actions(env);
+    else
+      return 0;
+  }
+  const char* name() const { return direction_ == Direction::forward ? "the forward policy" : "the backward policy"; }
+  int choices(int row) const {
+    return direction_ == Direction::forward ? table_->forward_choices(row) : table_->backward_choices(row);
+  }
+  ConstMask mask(int row) const {
+    return direction_ == Direction::forward ? table_->forward_mask(row) : table_->backward_mask(row);
+  }
+  const bool* masks() const {
+    return direction_ == Direction::forward ? table_->forward_masks() : table_->backward_masks();
+  }
+  static Action nth_legal(ConstMask legal, int n) {
+    Action a = 0;
+    while (!legal[static_cast<std::size_t>(a)] || n-- > 0) ++a;
+    return a;
+  }
+
+  std::size_t offset(int row) const {
+    return static_cast<std::size_t>(position_[static_cast<std::size_t>(row)]) * static_cast<std::size_t>(width_);
+  }
+  const T* log_row(int row) const { return log_probabilities_.data() + offset(row); }
+
+  void evaluate_from(std::size_t first) {
+    const std::span<const int> fresh = std::span<const int>(rows_).subspan(first);
+    outputs_.extend(table_->block(fresh));
+    const T* before = log_probabilities_.data();
+    log_probabilities_.resize(rows_.size() * static_cast<std::size_t>(width_));
+    if (log_probabilities_.data() != before) ++stamp_;
+    if (sampling_ == Sampling::yes) cumulative_.resize(log_probabilities_.size());
+    for (const int row : fresh) {
+      T* log_p = log_probabilities_.data() + offset(row);
+      log_softmax_row(outputs_.output(row), mask(row).data(), width_, log_p);
+      check(row, log_p);
+      if (sampling_ == Sampling::yes) accumulate(row, log_p);
+    }
+  }
+  void check(int row, const T* log_p) const {
+    for (int a = 0; a < width_; ++a)
+      if (std::isnan(log_p[a])) [[unlikely]]
+        fail(name(), " gives logits that are not finite at state ", describe(table_->state(row)));
+  }
+  void accumulate(int row, const T* log_p) {
+    T* cumulative = cumulative_.data() + offset(row);
+    const ConstMask legal = mask(row);
+    T sum = 0;
+    for (int a = 0; a < width_; ++a) {
+      if (legal[static_cast<std::size_t>(a)]) sum += std::exp(log_p[a]);
+      cumulative[a] = sum;
+    }
+  }
+
+  Outputs outputs_;
+  Direction direction_;
+  Sampling sampling_;
+  int width_ = 0;
+  const StateTable<E>* table_ = nullptr;
+  std::vector<int> rows_;      // the rows with a choice, in the order of evaluation
+  std::vector<int> position_;  // where a row of the table stands among them
+  std::vector<int> all_;
+  AlignedBuffer<T> log_probabilities_;  // one row of width_ per entry of rows_
+  AlignedBuffer<T> cumulative_;         // their running sums, for drawing
+  std::uint64_t version_ = 0;
+  std::uint64_t stamp_ = 0;
+};
+
+}  // namespace gfn

@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cmath>
+#include <cstdint>
+#include <type_traits>
+#include <utility>
+
+#include <gfn/ad/tape.hpp>
+#include <gfn/core/random.hpp>
+#include <gfn/nn/adam.hpp>
+#include <gfn/objective/concepts.hpp>
+#include <gfn/objective/trajectory_balance.hpp>
+#include <gfn/policy/concepts.hpp>
+#include <gfn/policy/log_z.hpp>
+#include <gfn/rollout/exploration.hpp>
+#include <gfn/rollout/sampler.hpp>
+#include <gfn/trainer/report.hpp>
+
+namespace gfn {
+
+/// Options of a trainer with a single objective. Defaults: Niu et al. 2024.
+struct ObjectiveTrainerOptions {
+  double learning_rate = 1e-3;  ///< of policies and flow (Adam)
+  double log_z_rate = 0.1;
+  double initial_log_z = 0;
+  Exploration exploration{};  ///< off by default
+};
+
+/// Trains by one objective on forward rollouts: sample, evaluate, one reverse pass, one step of Adam on everything.
+/// Refers to environment, policies and flow, and never owns them; owns log Z and the optimiser.
+template <class E, class O, class Forward, class Backward, class Flow = Absent,
+          class LogZ = ScalarLogZ<typename Forward::Scalar>>
+class ObjectiveTrainer {
+ public:
+  using T = typename Forward::Scalar;
+  static_assert(check_environment_concept<E>());
+
+  /// `flow` is null for objectives that need none.
+  ObjectiveTrainer(const E& env, O objective, Forward& forward, Backward& backward, Flow* flow,
+                   const ObjectiveTrainerOptions& options)
+      : objective_(std::move(objective)),
+        options_(options),
+        log_z_(options.initial_log_z),
+        flow_(flow),
+        batch_(env),
+        sampler_(env),
+        forward_(forward, env, Direction::forward, Sampling::yes),
+        backward_(backward, env, Direction::backward) {
+    static_assert(Objective<O, T, Input>,
+                  "Objective: needs `Var<T> operator()(Tape<T>&, const Input&) const`, and all that it takes from the "
+                  "input must be given to the trainer (a state flow, for instance)");
+    options.exploration.check();
+    adam_.add(forward.parameters(), {.learning_rate = options.learning_rate});
+    visit_parameters(backward, [&](auto& p) { adam_.add(p, {.learning_rate = options.learning_rate}); });
+    if constexpr (!std::is_same_v<Flow, Absent>)
+      adam_.add(flow->parameters(), {.learning_rate = options.learning_rate});
+    check_learning_rate("log_z_rate", options.log_z_rate);
+    adam_.add(log_z_.parameters(), {.learning_rate = options.log_z_rate});
+  }
+
+  /// One iteration on `trajectories` new trajectories. Throws gfn::Error for a loss that is not finite.
+  IterationReport step(const Random& random, int trajectories) {
+    PhaseClock clock(seconds_);
+    const double before = seconds_.total();
+    const double epsilon = options_.exploration.epsilon(iteration_);
+    sampler_.sample(batch_, forward_, trajectories, random, iteration_, {.epsilon = epsilon});
+    clock.mark(&PhaseSeconds::rollout);
+    batch_.compute_rewards();
+    backward_.evaluate(batch_.table());
+    clock.mark(&PhaseSeconds::forward);
+    const double loss = accumulate_gradient();
+    clock.mark(&PhaseSeconds::reverse);
+    adam_.step();
+    clock.mark(&PhaseSeconds::optimiser);
+    ++iteration_;
+    return {.iteration = iteration_,
+            .trajectories = trajectories,
+            .transitions = batch_.num_steps(),
+            .distinct_states = batch_.table().rows(),
+            .loss = loss,
+            .log_z = log_z_.value(),
+            .epsilon = epsilon,
+            .seconds = seconds_.total() - before};
+  }
+
+  /// Adds the gradient of the objective on a batch from any source, and returns its value: what `step` does, without the
+  /// optimiser.
+  double gradient(Batch<E>& batch) {
+    batch.compute_rewards();
+    forward_.evaluate(batch.table());
+    backward_.evaluate(batch.table());
+    return accumulate_gradient(batch);
+  }
+
+  std::uint64_t iteration() const { return iteration_; }
+  LogZ& log_z() { return log_z_; }
+  const Batch<E>& batch() const { return batch_; }
+  const PhaseSeconds& seconds() const { return seconds_; }
+
+  /// Visits all parameters and all state that a checkpoint must hold.
+  template <class Archive>
+  void visit_state(Archive&& archive) {
+    archive("iteration", &iteration_, std::size_t{1});
+    visit_parameters(forward_.policy(), [&](auto& p) { archive("forward policy", p); });
+    visit_parameters(backward_.policy(), [&](auto& p) { archive("backward policy", p); });
+    if constexpr (!std::is_same_v<Flow, Absent>) archive("flow", flow_->parameters());
+    archive("log Z", log_z_.parameters());
+    adam_.visit_state(archive);
+  }
+
+ private:
+  using ForwardEvaluation = PolicyEvaluation<T, Forward, E>;
+  using BackwardEvaluation = PolicyEvaluation<T, Backward, E>;
+  using Input = ObjectiveInput<Batch<E>, ForwardEvaluation, BackwardEvaluation, LogZ, Flow>;
+
+  double accumulate_gradient() { return accumulate_gradient(batch_); }
+  double accumulate_gradient(const Batch<E>& batch) {
+    tape_.clear();
+    const Var<T> loss = objective_(tape_, Input{batch, forward_, backward_, log_z_, flow_});
+    const double value = static_cast<double>(loss.scalar());
+    if (!std::isfinite(value)) fail("the loss is ", value, " in iteration ", iteration_ + 1);
+    tape_.backward(loss);
+    return value;
+  }
+
+  O objective_;
+  ObjectiveTrainerOptions options_;
+  LogZ log_z_;
+  Flow* flow_;
+  Batch<E> batch_;
+  ForwardSampler<E> sampler_;
+  ForwardEvaluation forward_;
+  BackwardEvaluation backward_;
+  Tape<T> tape_;
+  Adam<T> adam_;
+  std::uint64_t iteration_ = 0;
+  PhaseSeconds seconds_;
+};
+
+/// Trains by trajectory balance: TB-U with a uniform backward policy, TB-B with a learned one.
+template <class E, class Forward, class Backward>
+auto trajectory_balance_trainer(const E& env, Forward& forward, Backward& backward,
+                                const ObjectiveTrainerOptions& options = {}, const TrajectoryBalance& objective = {}) {
+  return ObjectiveTrainer<E, TrajectoryBalance, Forward, Backward>(env, objective, forward, backward, nullptr, options);
+}
+
+}  // namespace gfn

@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cmath>
+#include <cstdint>
+#include <numeric>
+#include <span>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include <gfn/ad/tape.hpp>
+#include <gfn/core/random.hpp>
+#include <gfn/nn/adam.hpp>
+#include <gfn/objective/advantage.hpp>
+#include <gfn/objective/policy_gradient.hpp>
+#include <gfn/objective/rewards.hpp>
+#include <gfn/policy/concepts.hpp>
+#include <gfn/policy/log_z.hpp>
+#include <gfn/policy/output_rows.hpp>
+#include <gfn/rollout/sampler.hpp>
+#include <gfn/trainer/report.hpp>
+
+namespace gfn {
+
+/// Options of the forward policy's gradient. Defaults: Niu et al. 2024.
+struct PolicyGradientOptions {
+  Baseline baseline = Baseline::learned;
+  double lambda = 0.99;         ///< of the advantages
+  double value_lambda = 1.0;    ///< of the value function's targets
+  bool center = true;           ///< subtract the batch mean from the advantages
+  bool value_on_log_z = false;  ///< V(s) = log Ẑ + v(s): log Ẑ moves fast at first, and the network need not follow
+  double learning_rate = 1e-3;
+  double log_z_rate = 0.1;
+  double critic_rate = 5e-3;
+  double initial_log_z = 0;
+  double log_reward_floor = minus_infinity<>;  ///< log R is not taken below it; −∞: as it is
+
+  AdvantageOptions advantage() const {
+    return {.baseline = baseline, .lambda = lambda, .value_lambda = value_lambda, .center = center};
+  }
+};
+
+namespace detail {
+
+/// A value function on the rows of a batch, with its own optimiser: the critic of either direction. V = Absent: none.
+template <class T, class V, class E>
+class Critic {
+ public:
+  Critic(V& value, Direction direction, double rate) : outputs_(value), direction_(direction) {
+    require(value.outputs() == 1, "the value function has ", value.outputs(), " outputs, 1 is needed");
+    adam_.add(value.parameters(), {.learning_rate = rate});
+  }
+  /// V at every row of the table; V(s₀) = 0 in backward direction, and `offset` is added elsewhere.
+  std::span<const double> evaluate(const StateTable<E>& table, double offset) {
+    offset_ = offset;
+    rows_.resize(static_cast<std::size_t>(table.rows()));
+    std::iota(rows_.begin(), rows_.end(), 0);
+    outputs_.extend(table.block(rows_));
+    values_.assign(rows_.size(), 0.0);
+    for (const int row : rows_)
+      if (direction_ == Direction::forward || table.backward_choices(row) > 0)
+        values_[static_cast<std::size_t>(row)] = offset + static_cast<double>(outputs_.output(row)[0]);
+    return values_;
+  }
+  /// Adds the gradient of the value loss, and returns it.
+  double gradient(Tape<T>& tape, const Batch<E>& batch, std::span<const double> target) {
+    tape.clear();
+    const Var<T> loss = value_loss(tape, outputs_.function(), batch, direction_, target, rows_, offset_);
+    tape.backward(loss);
+    return static_cast<double>(loss.scalar());
+  }
+  void update() { adam_.step(); }
+
+  template <class Archive>
+  void visit_state(Archive&& archive, const char* name) {
+    archive(name, outputs_.function().parameters());
+    adam_.visit_state(archive);
+  }
+
+ private:
+  OutputRows<V, StateOf<E>> outputs_;
+  Direction direction_;
+  Adam<T> adam_;
+  std::vector<int> rows_;
+  std::vector<double> values_;
+  double offset_ = 0;
+};
+
+/// No value function.
+template <class T, class E>
+class Critic<T, Absent, E> {
+ public:
+  Critic(Absent&, Direction, double) {}
+  std::span<const double> evaluate(const StateTable<E>&, double) { return {}; }
+  double gradient(Tape<T>&, const Batch<E>&, std::span<const double>) { return 0; }
+  void update() {}
+  template <class Archive>
+  void visit_state(Archive&&, const char*) {}
+};
+
+}  // namespace detail
+
+/// Trains the forward policy by policy gradients with a policy-dependent reward (RL-U and the forward half of RL-B;
+/// Niu et al. 2024). On the policy's own trajectories: costs R_F, a value function V, generalised advantages, then a step
+/// of V on its squared error and one of (π_F, log Z) on the surrogate, ∂J/∂log Z being the mean of δ(τ).
+/// Refers to environment, policies and critic, and never owns them; owns log Z and the optimisers.
+template <class E, class Forward, class Backward, class Value = Absent, class Reward = ForwardReward,
+          class LogZ = ScalarLogZ<typename Forward::Scalar>>
+class PolicyGradientTrainer {
+ public:
+  using T = typename Forward::Scalar;
+  using ForwardEvaluation = PolicyEvaluation<T, Forward, E>;
+  using BackwardEvaluation = PolicyEvaluation<T, Backward, E>;
+  static_assert(check_environment_concept<E>());
+
+  PolicyGradientTrainer(const E& env, Forward& forward, Backward& backward, Value& value, Reward reward,
+                        const PolicyGradientOptions& options)
+      : options_(options),
+        reward_(std::move(reward)),
+        log_z_(options.initial_log_z),
+        critic_(value, Direction::forward, options.critic_rate),
+        batch_(env),
+        sampler_(env),
+        forward_(forward, env, Direction::forward, Sampling::yes),
+        backward_(backward, env, Direction::backward) {
+    static_assert(PolicyDependentReward<Reward, RewardInput<E, ForwardEvaluation, BackwardEvaluation>>,
+                  "PolicyDependentReward: needs `void operator()(const Input&, std::span<double> cost) const` "
+                  "(objective/rewards.hpp)");
+    check_advantage_options(options.advantage());
+    check_learning_rate("log_z_rate", options.log_z_rate);
+    check_learning_rate("critic_rate", options.critic_rate);
+    require(options.baseline != Baseline::learned || !std::is_same_v<Value, Absent>,
+            "Baseline::learned needs a value function");
+    adam_.add(forward.parameters(), {.learning_rate = options.learning_rate});
+    adam_.add(log_z_.parameters(), {.learning_rate = options.log_z_rate});
+  }
+
+  /// One iteration on `trajectories` new trajectories. Throws gfn::Error for a loss that is not finite.
+  IterationReport step(const Random& random, int trajectories) {
+    PhaseClock clock(seconds_);
+    const double before = seconds_.total();
+    sampler_.sample(batch_, forward_, trajectories, random, iteration_);
+    clock.mark(&PhaseSeconds::rollout);
+    evaluate(batch_);
+    clock.mark(&PhaseSeconds::forward);
+    const double value_loss = critic_gradient(batch_);
+    clock.mark(&PhaseSeconds::reverse);
+    critic_.update();
+    clock.mark(&PhaseSeconds::optimiser);
+    policy_gradient(batch_);
+    clock.mark(&PhaseSeconds::reverse);
+    adam_.step();
+    clock.mark(&PhaseSeconds::optimiser);
+    ++iteration_;
+    return {.iteration = iteration_,
+            .trajectories = trajectories,
+            .transitions = batch_.num_steps(),
+            .distinct_states = batch_.table().rows(),
+            .loss = advantages_.mean_total(),
+            .log_z = log_z_.value(),
+            .value_loss = value_loss,
+            .seconds = seconds_.total() - before};
+  }
+
+  /// Adds the gradients of critic, policy and log Z on an on-policy batch, and returns the mean of δ(τ): what `step`
+  /// does, without the optimisers.
+  double gradient(Batch<E>& batch) {
+    forward_.evaluate(batch.table());
+    evaluate(batch);
+    critic_gradient(batch);
+    policy_gradient(batch);
+    return advantages_.mean_total();
+  }
+
+  std::uint64_t iteration() const { return iteration_; }
+  LogZ& log_z() { return log_z_; }
+  Forward& forward() { return forward_.policy(); }
+  Backward& backward() { return backward_.policy(); }
+  const Batch<E>& batch() const { return batch_; }
+  const Advantages<E>& advantages() const { return advantages_; }
+  const PhaseSeconds& seconds() const { return seconds_; }
+  PhaseSeconds& seconds() { return seconds_; }
+
+  /// Visits all parameters and all state that a checkpoint must hold.
+  template <class Archive>
+  void visit_state(Archive&& archive) {
+    archive("iteration", &iteration_, std::size_t{1});
+    archive("forward policy", forward_.policy().parameters());
+    archive("log Z", log_z_.parameters());
+    adam_.visit_state(archive);
+    critic_.visit_state(archive, "value");
+  }
+
+ private:
+  /// Costs, values and advantages of a batch on which the forward policy is evaluated.
+  void evaluate(Batch<E>& batch) {
+    batch.compute_rewards();
+    backward_.evaluate(batch.table());
+    const double log_z = log_z_.value();
+    cost_.assign(batch.steps().size(), 0.0);
+    reward_(RewardInput<E, ForwardEvaluation, BackwardEvaluation>{batch, forward_, backward_, log_z}, cost_);
+    const auto values = critic_.evaluate(batch.table(), options_.value_on_log_z ? log_z : 0.0);
+    advantages_.compute(batch, Direction::forward, cost_, values, options_.advantage());
+    if (!std::isfinite(advantages_.mean_total()))
+      fail("the mean of the trajectories' costs is ", advantages_.mean_total(), " in iteration ", iteration_ + 1);
+  }
+  double critic_gradient(const Batch<E>& batch) { return critic_.gradient(tape_, batch, advantages_.target()); }
+  void policy_gradient(const Batch<E>& batch) {
+    tape_.clear();
+    tape_.backward(policy_gradient_loss(tape_, forward_, batch, advantages_.advantage()));
+    log_z_.parameters().grad(0)(0, 0) += static_cast<T>(advantages_.mean_total());
+  }
+
+  PolicyGradientOptions options_;
+  Reward reward_;
+  LogZ log_z_;
+  detail::Critic<T, Value, E> critic_;
+  Batch<E> batch_;
+  ForwardSampler<E> sampler_;
+  ForwardEvaluation forward_;
+  BackwardEvaluation backward_;
+  Advantages<E> advantages_;
+  std::vector<double> cost_;
+  Tape<T> tape_;
+  Adam<T> adam_;
+  std::uint64_t iteration_ = 0;
+  PhaseSeconds seconds_;
+};
+
+/// Policy gradients for the forward policy (RL-U with a uniform backward policy).
+template <class E, class Forward, class Backward, class Value>
+auto policy_gradient_trainer(const E& env, Forward& forward, Backward& backward, Value& critic,
+                             const PolicyGradientOptions& options = {}) {
+  return PolicyGradientTrainer<E, Forward, Backward, Value>(
+      env, forward, backward, critic, ForwardReward{.log_reward_floor = options.log_reward_floor}, options);
+}
+
+}  // namespace gfn
