@@ -1,0 +1,444 @@
+// SPDX-License-Identifier: MIT
+#include <gfn/testing/environment_laws.hpp>
+
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <ostream>
+#include <span>
+#include <stdexcept>
+#include <string>
+
+#include "catch.hpp"
+#include "environment/environments.hpp"
+
+namespace {
+
+using gfn::Action;
+using gfn::Features;
+using gfn::Mask;
+
+/// The message of the broken law, or "sound".
+template <class E>
+std::string message(const E& env, const gfn::testing::EnvironmentLawOptions& options = {.walks = 50, .max_steps = 50}) {
+  try {
+    gfn::testing::check_environment_laws(env, gfn::Random(1), options);
+  } catch (const gfn::Error& error) {
+    return error.what();
+  }
+  return "sound";
+}
+
+/// The name of the broken law, or the whole message where it has another form.
+template <class E>
+std::string law(const E& env) {
+  const std::string text = message(env);
+  const std::string start = "environment law broken: ";
+  const std::size_t end = text.find(": at the state ");
+  if (text.find(start) != 0 || end == std::string::npos) return text;
+  return text.substr(start.size(), end - start.size());
+}
+
+/// A sound environment, the 3 × 3 grid. Its states carry a mark that their comparison ignores, and that must not show.
+struct Grid {
+  struct State {
+    int x = 0, y = 0, mark = 0;
+    bool operator==(const State& other) const { return x == other.x && y == other.y; }
+    friend std::ostream& operator<<(std::ostream& out, const State& s) {
+      return out << '(' << s.x << ", " << s.y << ')';
+    }
+  };
+  mutable int calls = 0;  // for those that change with time
+
+  State initial_state() const { return {}; }
+  int num_actions() const { return 2; }
+  void legal_actions(const State& s, Mask legal) const {
+    legal[0] = s.x < 2;
+    legal[1] = s.y < 2;
+  }
+  bool can_exit(const State&) const { return true; }
+  void apply(State& s, Action a) const { ++(a == 0 ? s.x : s.y); }
+  void legal_undos(const State& s, Mask legal) const {
+    legal[0] = s.x > 0;
+    legal[1] = s.y > 0;
+  }
+  void undo(State& s, Action a) const {
+    --(a == 0 ? s.x : s.y);
+    s.mark = 1;
+  }
+  double log_reward(const State& s) const { return s.x - s.y; }
+  std::uint64_t hash(const State& s) const { return static_cast<std::uint64_t>(3 * s.x + s.y); }
+  int num_features() const { return 3; }
+  void encode(const State& s, Features out) const {
+    out.value(0, s.x);
+    out.value(1, s.y);
+  }
+};
+
+/// A chain 0 → 1 → 2 → exit by action 0, and another way to 2, by action 1: … → −3 → −2 → −1 → 2.
+/// It starts nowhere: 2 has no end of ancestors.
+struct Chain {
+  using State = int;
+  mutable int calls = 0;
+
+  State initial_state() const { return 0; }
+  int num_actions() const { return 2; }
+  void legal_actions(const State& s, Mask legal) const {
+    legal[0] = s == 0 || s == 1;
+    legal[1] = s < 0;
+  }
+  bool can_exit(const State& s) const { return s == 2; }
+  void apply(State& s, Action) const { s = s == -1 ? 2 : s + 1; }
+  void legal_undos(const State& s, Mask legal) const {
+    legal[0] = s == 1 || s == 2;
+    legal[1] = s == 2 || s < 0;
+  }
+  void undo(State& s, Action b) const { s = b == 1 && s == 2 ? -1 : s - 1; }
+  double log_reward(const State&) const { return 0; }
+};
+
+/// The chain 0 → 1 → 2 → exit, by two actions each, undone by two.
+struct ParallelChain {
+  using State = int;
+  State initial_state() const { return 0; }
+  int num_actions() const { return 2; }
+  void legal_actions(const State& s, Mask legal) const { legal[0] = legal[1] = s < 2; }
+  bool can_exit(const State& s) const { return s == 2; }
+  void apply(State& s, Action) const { ++s; }
+  int num_backward_actions() const { return 2; }
+  void legal_undos(const State& s, Mask legal) const { legal[0] = legal[1] = s > 0; }
+  void undo(State& s, Action) const { --s; }
+  Action backward_action(const State&, Action a) const { return 1 - a; }
+  Action forward_action(const State&, Action b) const { return 1 - b; }
+  double log_reward(const State&) const { return 0; }
+};
+
+/// Forward only: 0 → 1 → … → 9 → exit.
+struct Line {
+  using State = int;
+  State initial_state() const { return 0; }
+  int num_actions() const { return 1; }
+  void legal_actions(const State& s, Mask legal) const { legal[0] = s < 9; }
+  bool can_exit(const State& s) const { return s > 4; }
+  void apply(State& s, Action) const { ++s; }
+  double log_reward(const State&) const { return 0; }
+};
+
+}  // namespace
+
+TEST_CASE("sound environments keep the laws") {
+  CHECK(message(environments::Subsets()) == "sound");
+  CHECK(message(environments::Subsets{.n = 1, .k = 1}) == "sound");
+  CHECK(message(environments::Subsets{.n = 5, .k = 0}) == "sound");
+  CHECK(message(environments::PrependAppend()) == "sound");
+  CHECK(message(environments::PrependAppend{.letters = 5, .length = 8}) == "sound");
+  CHECK(message(environments::PrependAppend{.letters = 1, .length = 1}) == "sound");
+  CHECK(message(environments::PrependAppend(), {.walks = 5, .moves_per_state = 1}) == "sound");
+  CHECK(message(Grid()) == "sound");
+  CHECK(message(ParallelChain()) == "sound");
+  CHECK(message(Line()) == "sound");
+  CHECK_THROWS_AS(gfn::testing::check_environment_laws(Line(), gfn::Random(), {.walks = 0}), std::invalid_argument);
+}
+
+TEST_CASE("a broken law names the state and the action") {
+  struct Broken : Grid {
+    void undo(State& s, Action a) const {
+      Grid::undo(s, a);
+      if (a == 0) s.y = 2;
+    }
+  };
+  CHECK(message(Broken()) ==
+        "environment law broken: undo after apply restores the state: at the state (0, 0), action 0 leads to (1, 0), "
+        "and backward action 0 from there to (0, 2)");
+}
+
+TEST_CASE("sizes and the initial state are fixed") {
+  SECTION("growing") {
+    struct Broken : Grid {
+      int num_actions() const { return ++calls > 20 ? 3 : 2; }
+    };
+    CHECK(law(Broken()) == "the numbers of actions and features are fixed");
+  }
+  SECTION("negative") {
+    struct Broken : Grid {
+      int num_features() const { return -1; }
+    };
+    CHECK(law(Broken()) == "the numbers of actions and features are fixed");
+  }
+  SECTION("another start at each call") {
+    struct Broken : Grid {
+      State initial_state() const { return {++calls % 2, 0}; }
+    };
+    CHECK(law(Broken()) == "the initial state never changes");
+  }
+}
+
+TEST_CASE("a state equals its copy") {
+  struct Broken : Grid {
+    struct State : Grid::State {
+      bool operator==(const State&) const { return false; }
+    };
+    State initial_state() const { return {}; }
+  };
+  CHECK(law(Broken()) == "a copy equals its original");
+}
+
+TEST_CASE("masks offer a choice, stay in range and do not change") {
+  SECTION("a dead end") {
+    struct Broken : Grid {
+      bool can_exit(const State& s) const { return s.x + s.y < 4; }
+    };
+    CHECK(law(Broken()) == "every state has a legal choice");
+  }
+  SECTION("legal_actions marks the exit") {
+    struct Broken : Grid {
+      void legal_actions(const State& s, Mask legal) const {
+        Grid::legal_actions(s, legal);
+        *legal.end() = true;
+      }
+    };
+    CHECK(law(Broken()) == "masks are written within their range");
+  }
+  SECTION("legal_undos clears too much") {
+    struct Broken : Grid {
+      void legal_undos(const State& s, Mask legal) const {
+        Grid::legal_undos(s, legal);
+        *(legal.begin() - 1) = false;
+      }
+    };
+    CHECK(law(Broken()) == "masks are written within their range");
+  }
+  SECTION("legal_actions changes") {
+    struct Broken : Grid {
+      void legal_actions(const State& s, Mask legal) const {
+        Grid::legal_actions(s, legal);
+        if (s.y == 0) legal[0] = ++calls % 2 == 0;
+      }
+    };
+    CHECK(law(Broken()) == "the masks of a state never change");
+  }
+  SECTION("can_exit changes") {
+    struct Broken : Grid {
+      bool can_exit(const State&) const { return ++calls % 2 == 0; }
+    };
+    CHECK(law(Broken()) == "the masks of a state never change");
+  }
+}
+
+TEST_CASE("moves are deterministic, and walks end") {
+  SECTION("apply changes its mind") {
+    struct Broken : Grid {
+      void apply(State& s, Action) const { ++(++calls % 2 == 0 ? s.x : s.y); }
+    };
+    CHECK(law(Broken()) == "apply gives the same state every time");
+  }
+  SECTION("undo changes its mind") {
+    struct Broken : Chain {
+      void undo(State& s, Action b) const { s = b == 1 && s == 2 ? -1 - ++calls % 2 : s - 1; }
+    };
+    CHECK(law(Broken()) == "undo gives the same state every time");
+  }
+  SECTION("a cycle") {
+    struct Broken : Line {
+      void apply(State& s, Action) const { s = (s + 1) % 7; }
+    };
+    CHECK(law(Broken()) == "no state repeats along a walk");
+  }
+  SECTION("an apply that does nothing") {
+    struct Broken : Line {
+      void apply(State, Action) const {}
+    };
+    CHECK(law(Broken()) == "no state repeats along a walk");
+  }
+  SECTION("no end") {
+    struct Broken : Line {
+      void legal_actions(const State&, Mask legal) const { legal[0] = true; }
+    };
+    CHECK(law(Broken()) == "walks end within max_steps");
+  }
+  SECTION("no start") { CHECK(law(Chain()) == "backward walks reach the initial state within max_steps"); }
+}
+
+TEST_CASE("log-rewards are numbers, and come the same in batches") {
+  SECTION("NaN") {
+    struct Broken : Grid {
+      double log_reward(const State& s) const { return std::log(1.0 - s.x); }
+    };
+    CHECK(law(Broken()) == "log-rewards are numbers below +infinity");
+  }
+  SECTION("+infinity") {
+    struct Broken : Grid {
+      double log_reward(const State& s) const { return s.x == 2 ? std::numeric_limits<double>::infinity() : 0.0; }
+    };
+    CHECK(law(Broken()) == "log-rewards are numbers below +infinity");
+  }
+  SECTION("−infinity is one") {
+    struct Sound : Grid {
+      double log_reward(const State& s) const { return s.x == 2 ? -std::numeric_limits<double>::infinity() : 0.0; }
+    };
+    CHECK(law(Sound()) == "sound");
+  }
+  SECTION("beside log_reward") {
+    struct Broken : Grid {
+      void log_rewards(std::span<const State> states, std::span<double> out) const {
+        for (std::size_t i = 0; i < states.size(); ++i) out[i] = states[i].x;
+      }
+    };
+    CHECK(law(Broken()) == "log_rewards agrees with log_reward");
+  }
+  SECTION("instead of log_reward") {
+    struct Sound : Line {
+      double log_reward(const State&) const = delete;
+    };
+    STATIC_REQUIRE(!gfn::ForwardEnvironment<Sound>);
+    struct Batch {
+      using State = int;
+      double step = 0;
+      State initial_state() const { return 0; }
+      int num_actions() const { return 1; }
+      void legal_actions(const State& s, Mask legal) const { legal[0] = s < 9; }
+      bool can_exit(const State& s) const { return s > 4; }
+      void apply(State& s, Action) const { ++s; }
+      void log_rewards(std::span<const State> states, std::span<double> out) const {
+        for (std::size_t i = 0; i < states.size(); ++i) out[i] = states[i] + step * static_cast<double>(i);
+      }
+    };
+    CHECK(law(Batch()) == "sound");
+    CHECK(law(Batch{.step = 1}) == "log_rewards agrees with log_reward");
+  }
+}
+
+TEST_CASE("encodings are finite and in range") {
+  SECTION("out of range") {
+    struct Broken : Grid {
+      void encode(const State& s, Features out) const { out.one(s.x + s.y); }
+    };
+    CHECK(law(Broken()) == "encodings are finite and in range");
+    CHECK(message(Broken()).find("feature 3 is out of range, num_features() is 3") != std::string::npos);
+  }
+  SECTION("not finite") {
+    struct Broken : Grid {
+      void encode(const State& s, Features out) const { out.value(0, 1.0 / (2 - s.x)); }
+    };
+    CHECK(law(Broken()) == "encodings are finite and in range");
+  }
+}
+
+TEST_CASE("equal states are treated equally, however they were reached") {
+  SECTION("masks") {  // as a cache of the legal moves that undo does not keep up to date
+    struct Broken : Grid {
+      void legal_actions(const State& s, Mask legal) const {
+        Grid::legal_actions(s, legal);
+        if (s.mark) legal[0] = false;
+      }
+    };
+    CHECK(law(Broken()) == "equal states have equal masks");
+    CHECK(message(Broken()).find("there again by the undo of action ") != std::string::npos);
+  }
+  SECTION("log-rewards") {
+    struct Broken : Grid {
+      double log_reward(const State& s) const { return s.mark; }
+    };
+    CHECK(law(Broken()) == "equal states have equal log-rewards");
+  }
+  SECTION("log-rewards that are −infinity once") {
+    struct Broken : Grid {
+      double log_reward(const State& s) const { return s.mark ? 1.0 : -std::numeric_limits<double>::infinity(); }
+    };
+    CHECK(law(Broken()) == "equal states have equal log-rewards");
+  }
+  SECTION("hashes") {
+    struct Broken : Grid {
+      std::uint64_t hash(const State& s) const { return static_cast<std::uint64_t>(s.mark); }
+    };
+    CHECK(law(Broken()) == "equal states have equal hashes");
+  }
+  SECTION("encodings") {
+    struct Broken : Grid {
+      void encode(const State& s, Features out) const { out.one(s.mark); }
+    };
+    CHECK(law(Broken()) == "equal states have equal encodings");
+  }
+}
+
+TEST_CASE("only the initial state has no legal undo") {
+  SECTION("the initial state has one") {
+    struct Broken : Grid {
+      void legal_undos(const State& s, Mask legal) const {
+        Grid::legal_undos(s, legal);
+        if (s == State{}) legal[0] = true;
+      }
+    };
+    CHECK(law(Broken()) == "the initial state has no legal undo");
+  }
+  SECTION("another has none") {
+    struct Broken : Chain {
+      void legal_undos(const State& s, Mask legal) const {
+        legal[0] = s == 1 || s == 2;
+        legal[1] = s == 2;  // −1 is an orphan
+      }
+    };
+    CHECK(law(Broken()) == "every other state has a legal undo");
+  }
+}
+
+TEST_CASE("undo and apply invert each other") {
+  SECTION("a move that can't be undone") {
+    struct Broken : Grid {
+      void legal_undos(const State& s, Mask legal) const {
+        Grid::legal_undos(s, legal);
+        if (s.x == 1 && s.y == 1) legal[0] = false;
+      }
+    };
+    CHECK(law(Broken()) == "backward_action is a legal undo");
+  }
+  SECTION("a backward action out of range") {
+    struct Broken : ParallelChain {
+      Action backward_action(const State&, Action a) const { return a + 1; }
+    };
+    CHECK(law(Broken()) == "backward_action is a legal undo");
+  }
+  SECTION("an undo to elsewhere") {
+    struct Broken : Grid {
+      void undo(State& s, Action) const { s = {}; }
+    };
+    CHECK(law(Broken()) == "undo after apply restores the state");
+  }
+  SECTION("an undo whose move is not legal") {
+    struct Broken : Chain {
+      void legal_actions(const State& s, Mask legal) const { legal[0] = s == 0 || s == 1; }
+    };
+    CHECK(law(Broken()) == "forward_action is a legal move");
+  }
+  SECTION("a forward action out of range") {
+    struct Broken : Chain {
+      int num_backward_actions() const { return 2; }
+      Action backward_action(const State&, Action a) const { return a; }
+      Action forward_action(const State&, Action b) const { return b == 1 ? 2 : 0; }
+    };
+    CHECK(law(Broken()) == "forward_action is a legal move");
+  }
+  SECTION("an undo whose move leads elsewhere") {
+    struct Broken : Chain {
+      void apply(State& s, Action) const { s = s == -1 ? 1 : s + 1; }
+    };
+    CHECK(law(Broken()) == "apply after undo restores the state");
+  }
+  SECTION("two actions with one backward action") {
+    struct Broken : ParallelChain {
+      void legal_undos(const State& s, Mask legal) const { legal[0] = s > 0; }
+      Action backward_action(const State&, Action) const { return 0; }
+      Action forward_action(const State&, Action) const { return 1; }
+    };
+    CHECK(law(Broken()) == "forward_action inverts backward_action");
+  }
+  SECTION("two backward actions for one action") {
+    struct Broken : ParallelChain {
+      void legal_actions(const State& s, Mask legal) const { legal[0] = s < 2; }
+      Action backward_action(const State&, Action) const { return 0; }
+      Action forward_action(const State&, Action) const { return 0; }
+    };
+    CHECK(law(Broken()) == "backward_action inverts forward_action");
+  }
+}
