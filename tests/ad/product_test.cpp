@@ -144,14 +144,21 @@ TEMPLATE_TEST_CASE("a row has the same bits in every block", "[ad][product]", fl
 
 TEMPLATE_TEST_CASE("a column has the same bits in every width", "[ad][product]", float, double) {
   using T = TestType;
-  const Rows<T> x = Rows<T>::Random(9, 300), w = Rows<T>::Random(300, 130);
-  Rows<T> y(9, 130);
+  const Rows<T> x = Rows<T>::Random(9, 300), w = Rows<T>::Random(300, 130), gy = Rows<T>::Random(9, 130);
+  Rows<T> y(9, 130), gw = Rows<T>::Zero(300, 130);
   gfn::product<T>(y, x, w);
+  gfn::add_transposed_product<T>(gw, x, gy);
   for (const Index cols : {1, 5, 16, 63, 109})
     for (const Index first : {Index(0), Index(11), 130 - cols}) {
-      Rows<T> part(9, cols);
+      CAPTURE(cols, first);
+      const Rows<T> narrow = w.middleCols(first, cols);
+      Rows<T> part(9, cols), part_gw = Rows<T>::Zero(300, cols);
       gfn::product<T>(part, x, w.middleCols(first, cols));
       CHECK(same_bits(part, y.middleCols(first, cols)));
+      gfn::product<T>(part, x, narrow);
+      CHECK(same_bits(part, y.middleCols(first, cols)));
+      gfn::add_transposed_product<T>(part_gw, x, gy.middleCols(first, cols));
+      CHECK(same_bits(part_gw, gw.middleCols(first, cols)));
     }
 }
 

@@ -39,6 +39,8 @@ struct MatrixView {
     static_assert(std::remove_cvref_t<M>::IsRowMajor, "MatrixView: needs a row-major matrix");
     assert(m.innerStride() == 1 && "MatrixView: the entries of a row must be contiguous");
   }
+
+  operator MatrixView<const T>() const { return {data, rows, cols, stride}; }
 };
 
 namespace detail {
@@ -132,10 +134,9 @@ void product_rows(Eigen::Index height, Entries<T> y, Entries<const T> start, Lef
 /// Copies `cols` columns into rows of `width` entries, filled up with zeros.
 template <class T>
 Entries<const T> copy_padded(Entries<const T> from, Eigen::Index rows, Eigen::Index cols, T* to, Eigen::Index width) {
-  for (Eigen::Index i = 0; i < rows; ++i) {
+  if (cols < width) std::fill_n(to, rows * width, T(0));
+  for (Eigen::Index i = 0; i < rows; ++i)
     for (Eigen::Index j = 0; j < cols; ++j) to[i * width + j] = from.data[i * from.stride + j];
-    for (Eigen::Index j = cols; j < width; ++j) to[i * width + j] = T(0);
-  }
   return {to, width};
 }
 
@@ -160,14 +161,19 @@ void product_panel(Entries<T> y, Eigen::Index rows, Eigen::Index cols, Entries<c
   }
 }
 
-/// The last columns, which do not fill a packet: the same kernel on padded copies.
+/// The last columns, which do not fill a packet: the same kernels on a padded copy of the result. Where the rows of
+/// `right` lie without gaps (`dense`), a packet may run on into the next row, and only the last rows need padding too.
 template <class T, bool transposed>
 void product_edge(Entries<T> y, Eigen::Index rows, Eigen::Index cols, Entries<const T> start,
-                  LeftFactor<T, transposed> left, Entries<const T> right, Eigen::Index inner) {
+                  LeftFactor<T, transposed> left, Entries<const T> right, Eigen::Index inner, bool dense) {
   constexpr Eigen::Index width = packet_size<T>;
   T* const padded = scratch<Scratch::edge, T>(rows * width);
   start = copy_padded(start, rows, cols, padded, width);
-  product_panel<1>(Entries<T>{padded, width}, rows, cols, start, left, right, inner);
+  const Eigen::Index behind = (width - cols + right.stride - 1) / right.stride;
+  const Eigen::Index direct = dense ? std::max<Eigen::Index>(inner - behind, 0) : 0;
+  product_panel<1>(Entries<T>{padded, width}, rows, width, start, left, right, direct);
+  product_panel<1>(Entries<T>{padded, width}, rows, cols, start, left.at(0, direct), right.at(direct, 0),
+                   inner - direct);
   for (Eigen::Index i = 0; i < rows; ++i)
     for (Eigen::Index j = 0; j < cols; ++j) y.data[i * y.stride + j] = padded[i * width + j];
 }
@@ -191,7 +197,7 @@ void product_panels(MatrixView<T> y, Entries<const T> start, LeftFactor<T, trans
   if constexpr (tile_packets > 2) panels(std::integral_constant<int, 2>{});
   panels(std::integral_constant<int, 1>{});
   if (column == y.cols) return;
-  product_edge(target(), y.rows, y.cols - column, origin(), left, right.at(0, column), inner);
+  product_edge(target(), y.rows, y.cols - column, origin(), left, right.at(0, column), inner, right.stride == y.cols);
   finished(column, y.cols - column);
 }
 
@@ -199,7 +205,7 @@ void product_panels(MatrixView<T> y, Entries<const T> start, LeftFactor<T, trans
 #pragma GCC diagnostic ignored "-Wignored-attributes"  // of the packet, as the argument of PacketBlock
 /// The transpose of a matrix, in scratch memory: valid until the next call in this thread.
 template <class T>
-MatrixView<const T> transposed_copy(MatrixView<const T> w) {
+MatrixView<T> transposed_copy(MatrixView<const T> w) {
   using namespace Eigen::internal;
   constexpr int size = packet_size<T>;
   T* const out = scratch<Scratch::transposed, T>(w.rows * w.cols);
@@ -251,8 +257,15 @@ void add_product(MatrixView<T> y, MatrixView<const T> x, MatrixView<const T> w) 
 template <class T>
 void add_transposed_product(MatrixView<T> gw, MatrixView<const T> x, MatrixView<const T> gy) {
   assert(gw.rows == x.cols && x.rows == gy.rows && gw.cols == gy.cols);
-  detail::product_panels<T, true>(gw, {gw.data, gw.stride}, {x.data, x.stride}, {gy.data, gy.stride}, x.rows,
-                                  detail::nothing);
+  const bool narrow = 2 * gw.cols <= detail::packet_size<T>;  // then gw' += gy' x fills the packets, and gw does not
+  if (!narrow)
+    return detail::product_panels<T, true>(gw, {gw.data, gw.stride}, {x.data, x.stride}, {gy.data, gy.stride}, x.rows,
+                                           detail::nothing);
+  const MatrixView<T> turned = detail::transposed_copy<T>(gw);
+  detail::product_panels<T, true>(turned, {turned.data, turned.stride}, {gy.data, gy.stride}, {x.data, x.stride},
+                                  x.rows, detail::nothing);
+  for (Eigen::Index i = 0; i < gw.rows; ++i)
+    for (Eigen::Index j = 0; j < gw.cols; ++j) gw.data[i * gw.stride + j] = turned.data[j * turned.stride + i];
 }
 
 /// gx = gy w', for gx: m x k, gy: m x n, w: k x n: the gradient of the inputs. Transposes w in each call, which costs as
