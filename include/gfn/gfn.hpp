@@ -8,6 +8,7 @@
 #include <gfn/ad/arithmetic.hpp>
 #include <gfn/ad/dual.hpp>
 #include <gfn/ad/elementwise.hpp>
+#include <gfn/ad/fisher.hpp>
 #include <gfn/ad/matrix.hpp>
 #include <gfn/ad/operation.hpp>
 #include <gfn/ad/parameters.hpp>

@@ -58,8 +58,8 @@ struct Dense {
     return {x.rows, w.cols};
   }
   template <class T>
+    requires Activation<F, T>
   void forward(Out<T> y, In<T> x, In<T> w, In<T> b) const {
-    static_assert(Activation<F, T>, "Dense: the activation needs `value(x)` and `slope_from_value(y)`");
     if constexpr (std::is_same_v<F, Identity>)
       product<T>(y, x, w, b.data());
     else
@@ -83,6 +83,7 @@ struct Dense {
 /// Records f(x w + b).
 template <class F, class T>
 Var<T> dense(const F& f, const Var<T>& x, const Var<T>& w, const Var<T>& b) {
+  static_assert(Activation<F, T>, "dense: the activation needs `value(x)` and `slope_from_value(y)`");
   return x.tape().apply(Dense<F>{f}, x, w, b);
 }
 /// Records x w + b.

@@ -69,6 +69,16 @@ struct Dual {
     const T y = tanh(a.value);
     return {y, (T(1) - y * y) * a.derivative};
   }
+  friend Dual sin(Dual a) {
+    using std::cos;
+    using std::sin;
+    return {sin(a.value), cos(a.value) * a.derivative};
+  }
+  friend Dual cos(Dual a) {
+    using std::cos;
+    using std::sin;
+    return {cos(a.value), -sin(a.value) * a.derivative};
+  }
   friend Dual sqrt(Dual a) {
     using std::sqrt;
     const T y = sqrt(a.value);
@@ -97,7 +107,14 @@ struct Dual {
 }  // namespace gfn
 
 template <class T>
-struct std::numeric_limits<gfn::Dual<T>> : std::numeric_limits<T> {};
+struct std::numeric_limits<gfn::Dual<T>> : std::numeric_limits<T> {
+  static constexpr gfn::Dual<T> min() { return {std::numeric_limits<T>::min(), T(0)}; }
+  static constexpr gfn::Dual<T> max() { return {std::numeric_limits<T>::max(), T(0)}; }
+  static constexpr gfn::Dual<T> lowest() { return {std::numeric_limits<T>::lowest(), T(0)}; }
+  static constexpr gfn::Dual<T> epsilon() { return {std::numeric_limits<T>::epsilon(), T(0)}; }
+  static constexpr gfn::Dual<T> infinity() { return {std::numeric_limits<T>::infinity(), T(0)}; }
+  static constexpr gfn::Dual<T> quiet_NaN() { return {std::numeric_limits<T>::quiet_NaN(), T(0)}; }
+};
 
 template <class T>
 struct Eigen::NumTraits<gfn::Dual<T>> : Eigen::NumTraits<T> {

@@ -167,9 +167,8 @@ struct Elementwise {
   Shape shape(Shape x) const { return x; }
 
   template <class T>
+    requires ScalarFunction<F, T>
   void forward(Out<T> y, In<T> x) const {
-    static_assert(ScalarFunction<F, T>,
-                  "Elementwise: the function needs `value(x)`, and `slope_from_value(y)` or `slope(x, y)`");
     for (Eigen::Index i = 0; i < y.size(); ++i) y.data()[i] = static_cast<T>(f.value(x.data()[i]));
   }
   template <class T>
@@ -187,6 +186,8 @@ struct Elementwise {
 /// Records f(x), entry by entry.
 template <class F, class T>
 Var<T> elementwise(const F& f, const Var<T>& x) {
+  static_assert(ScalarFunction<F, T>,
+                "elementwise: the function needs `value(x)`, and `slope_from_value(y)` or `slope(x, y)`");
   return x.tape().apply(Elementwise<F>{f}, x);
 }
 template <class T>

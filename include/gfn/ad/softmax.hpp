@@ -35,6 +35,16 @@ ExpChunk<T> masked_exp(const T* x, const bool* legal, int first, int n, T shift)
   return chunk;
 }
 
+/// Calls visit(j, exp(x[j] − shift)) for the legal j, in order.
+template <class T, class Visit>
+void for_each_exp(const T* x, const bool* legal, int n, T shift, const Visit& visit) {
+  for (int first = 0; first < n; first += exp_chunk<T>) {
+    const ExpChunk<T> chunk = masked_exp(x, legal, first, n, shift);
+    for (int j = first; j < std::min(first + exp_chunk<T>, n); ++j)
+      if (is_legal(legal, j)) visit(j, chunk[j - first]);
+  }
+}
+
 /// The largest legal entry, or −∞ where there is none.
 template <class T>
 T masked_max(const T* x, const bool* legal, int n) {
@@ -100,7 +110,7 @@ struct LogSoftmax {
       const bool* const allowed = mask(y, i);
       const T* const tangent = row(dx, i);
       T mean(0);
-      for_each_probability(row(y, i), allowed, n, [&](int j, T p) { mean += p * tangent[j]; });
+      detail::for_each_exp(row(y, i), allowed, n, T(0), [&](int j, T p) { mean += p * tangent[j]; });
       T* const out = row(dy, i);
       for (int j = 0; j < n; ++j) out[j] = detail::is_legal(allowed, j) ? tangent[j] - mean : T(0);
     }
@@ -114,20 +124,11 @@ struct LogSoftmax {
       const T* const cotangent = row(gy, i);
       const T sum = detail::masked_sum(cotangent, allowed, n);
       T* const out = row(gx, i);
-      for_each_probability(row(y, i), allowed, n, [&](int j, T p) { out[j] += cotangent[j] - p * sum; });
+      detail::for_each_exp(row(y, i), allowed, n, T(0), [&](int j, T p) { out[j] += cotangent[j] - p * sum; });
     }
   }
 
  private:
-  /// Calls visit(j, exp(y[j])) for the legal j.
-  template <class T, class Visit>
-  static void for_each_probability(const T* y, const bool* legal, int n, const Visit& visit) {
-    for (int first = 0; first < n; first += detail::exp_chunk<T>) {
-      const detail::ExpChunk<T> p = detail::masked_exp(y, legal, first, n, T(0));
-      for (int j = first; j < std::min(first + detail::exp_chunk<T>, n); ++j)
-        if (detail::is_legal(legal, j)) visit(j, p[j - first]);
-    }
-  }
   template <class M>
   const bool* mask(const M& x, Eigen::Index i) const {
     return detail::MaskRows{legal, rows}.of(i, x.cols());

@@ -31,8 +31,8 @@ struct SparseDense {
     return {count, w.cols};
   }
   template <class T>
+    requires Activation<F, T>
   void forward(Out<T> y, In<T> w, In<T> b) const {
-    static_assert(Activation<F, T>, "SparseDense: the activation needs `value(x)` and `slope_from_value(y)`");
     add_weights(y, w, b);
     if constexpr (!std::is_same_v<F, Identity>)
       for (Eigen::Index i = 0; i < y.size(); ++i) y.data()[i] = static_cast<T>(f.value(y.data()[i]));
@@ -76,11 +76,13 @@ struct SparseDense {
 template <class F, class T>
 Var<T> sparse_dense(const F& f, const SparseRows& features, std::span<const int> rows, const Var<T>& w,
                     const Var<T>& b) {
+  static_assert(Activation<F, T>, "sparse_dense: the activation needs `value(x)` and `slope_from_value(y)`");
   return w.tape().apply(SparseDense<F>{&features, rows.data(), static_cast<int>(rows.size()), f}, w, b);
 }
 /// The same for all rows of `features`.
 template <class F, class T>
 Var<T> sparse_dense(const F& f, const SparseRows& features, const Var<T>& w, const Var<T>& b) {
+  static_assert(Activation<F, T>, "sparse_dense: the activation needs `value(x)` and `slope_from_value(y)`");
   return w.tape().apply(SparseDense<F>{&features, nullptr, features.rows(), f}, w, b);
 }
 /// The same without an activation.
