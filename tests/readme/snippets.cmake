@@ -50,7 +50,7 @@ function(gfn_extract_snippets markdown folder)
     string(LENGTH "${newlines}" skipped)
     math(EXPR first "${line} + 1")
     string(PREPEND code "#line ${first} \"${markdown}\"\n")
-    math(EXPR line "${line} + ${skipped} + 1")
+    math(EXPR line "${line} + ${skipped} + 2")
 
     if(header)
       file(CONFIGURE OUTPUT ${folder}/${header} CONTENT "#pragma once\n${code}" @ONLY)
