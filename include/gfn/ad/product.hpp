@@ -169,8 +169,8 @@ void product_edge(Entries<T> y, Eigen::Index rows, Eigen::Index cols, Entries<co
   constexpr Eigen::Index width = packet_size<T>;
   T* const padded = scratch<Scratch::edge, T>(rows * width);
   start = copy_padded(start, rows, cols, padded, width);
-  const Eigen::Index behind = (width - cols + right.stride - 1) / right.stride;
-  const Eigen::Index direct = dense ? std::max<Eigen::Index>(inner - behind, 0) : 0;
+  const Eigen::Index behind = dense ? (width - cols + right.stride - 1) / right.stride : inner;
+  const Eigen::Index direct = std::max<Eigen::Index>(inner - behind, 0);
   product_panel<1>(Entries<T>{padded, width}, rows, width, start, left, right, direct);
   product_panel<1>(Entries<T>{padded, width}, rows, cols, start, left.at(0, direct), right.at(direct, 0),
                    inner - direct);
