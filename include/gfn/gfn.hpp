@@ -33,6 +33,11 @@
 #include <gfn/environment/state_hash.hpp>
 #include <gfn/environment/state_table.hpp>
 #include <gfn/environment/traits.hpp>
+#include <gfn/exact/distribution.hpp>
+#include <gfn/exact/metrics.hpp>
+#include <gfn/exact/policy_table.hpp>
+#include <gfn/exact/state_graph.hpp>
+#include <gfn/exact/values.hpp>
 #include <gfn/nn/adam.hpp>
 #include <gfn/nn/initialisers.hpp>
 #include <gfn/nn/mlp.hpp>

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <span>
 
@@ -8,7 +9,13 @@
 
 namespace gfn {
 
-/// Tells one set of rows from another: who holds them, and the how-manieth content this is.
+/// A number for a new content of some rows, never given before in this process: the addresses of objects come back.
+[[nodiscard]] inline std::uint64_t next_content_number() {
+  static std::atomic<std::uint64_t> last{0};
+  return ++last;
+}
+
+/// Tells one set of rows from another: who holds them, and the number of the content.
 struct RowsIdentity {
   const void* owner = nullptr;
   std::uint64_t epoch = 0;
