@@ -32,7 +32,7 @@ class StateTable {
 
   /// Refers to the environment. With `group` off (or for states without a hash) equal states get rows of their own.
   explicit StateTable(const E& env, bool group = true)
-      : env_(&env), group_(group), num_forward_(env.num_actions() + 1) {
+      : env_(&env), group_(group), num_forward_(num_forward_choices(env)) {
     require(env.num_actions() >= 0, "num_actions() is ", env.num_actions());
     if constexpr (Environment<E>) num_backward_ = gfn::num_backward_actions(env);
     clear();
@@ -106,22 +106,19 @@ class StateTable {
   }
   void add_forward_mask(const State& s, std::size_t row) {
     const Mask legal = append(forward_masks_, row, num_forward_);
-    env_->legal_actions(s, Mask(legal.begin(), num_forward_ - 1));
-    legal[exit_action()] = env_->can_exit(s);
+    fill_forward_mask(*env_, s, legal);
     const int choices = append_count(forward_choices_, row, legal);
     if (choices == 0) fail("the environment allows no action and no exit at state ", describe(s));
   }
   void add_backward_mask(const State& s, std::size_t row) {
     const Mask legal = append(backward_masks_, row, num_backward_);
-    env_->legal_undos(s, legal);
+    fill_backward_mask(*env_, s, legal);
     append_count(backward_choices_, row, legal);
   }
   static Mask append(AlignedBuffer<bool>& masks, std::size_t row, int width) {
     const auto count = static_cast<std::size_t>(width);
     masks.resize((row + 1) * count);
-    const Mask legal(masks.data() + row * count, width);
-    legal.clear();
-    return legal;
+    return {masks.data() + row * count, width};
   }
   static int append_count(AlignedBuffer<int>& counts, std::size_t row, Mask legal) {
     counts.resize(row + 1);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <concepts>
+#include <type_traits>
 
 #include <gfn/ad/tape.hpp>
 
@@ -20,6 +21,10 @@ struct ObjectiveInput {
   LogZ& log_z;
   Flow* flow;
 };
+
+/// An input that has a state flow.
+template <class Input>
+concept FlowInput = !std::same_as<std::remove_pointer_t<decltype(Input::flow)>, Absent>;
 
 /// An objective: objective(tape, input) gives a loss, 1 × 1, on the tape. It takes from the input what it needs, and is
 /// minimised.

@@ -12,14 +12,18 @@
 
 namespace gfn {
 
-/// The log-reward of a trajectory for training: not below `floor`. Throws gfn::Error for −∞, naming the state.
+/// The log-reward of a row for training: not below `floor`. Throws gfn::Error for −∞, naming the state.
+template <class E>
+[[nodiscard]] double training_log_reward_of_row(const Batch<E>& batch, int row, double floor) {
+  const double log_reward = std::max(batch.log_reward_of_row(row), floor);
+  if (log_reward == minus_infinity<>)
+    fail("log_reward is -inf at the state ", describe(batch.table().state(row)), ": training needs a log_reward_floor");
+  return log_reward;
+}
+/// The same for the terminal state of a trajectory.
 template <class E>
 [[nodiscard]] double training_log_reward(const Batch<E>& batch, int trajectory, double floor) {
-  const double log_reward = std::max(batch.log_reward(trajectory), floor);
-  if (log_reward == minus_infinity<>)
-    fail("log_reward is -inf at state ", describe(batch.terminal_state(trajectory)),
-         ": training needs a log_reward_floor");
-  return log_reward;
+  return training_log_reward_of_row(batch, batch.terminal_row(trajectory), floor);
 }
 
 /// What a policy-dependent reward is computed from: a batch, and both policies evaluated on it.

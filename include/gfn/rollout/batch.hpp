@@ -52,11 +52,17 @@ class Batch {
 
   /// The log-reward of trajectory i's terminal state. Rewards are computed once per distinct terminal state, at the
   /// first call of `compute_rewards`.
-  double log_reward(int trajectory) const { return log_rewards_[static_cast<std::size_t>(terminal_row(trajectory))]; }
+  double log_reward(int trajectory) const { return log_reward_of_row(terminal_row(trajectory)); }
+  double log_reward_of_row(int row) const { return log_rewards_[static_cast<std::size_t>(row)]; }
 
   /// Computes the rewards of all terminal states that have none yet. Throws gfn::Error, naming the state, for NaN or +∞.
   void compute_rewards() {
     for (int i = 0; i < trajectories(); ++i) want_reward(terminal_row(i));
+    compute_wanted();
+  }
+  /// The same for all rows, which must all be able to exit.
+  void compute_all_rewards() {
+    for (int row = 0; row < table_.rows(); ++row) want_reward(row);
     compute_wanted();
   }
 
@@ -88,8 +94,6 @@ class Batch {
     }
     on_policy_ = on_policy;
   }
-  /// Tells the reward of a terminal row that the caller knows already.
-  void set_log_reward(int row, double log_reward) { reward_slot(row) = checked(log_reward, row); }
 
  private:
   struct Recorded {
@@ -102,11 +106,6 @@ class Batch {
       log_rewards_.resize(static_cast<std::size_t>(table_.rows()), std::nan(""));
     return log_rewards_[static_cast<std::size_t>(row)];
   }
-  double checked(double log_reward, int row) const {
-    if (std::isnan(log_reward) || log_reward == -minus_infinity<>)
-      fail("log_reward is ", log_reward, " at state ", describe(table_.state(row)));
-    return log_reward;
-  }
   void want_reward(int row) {
     double& slot = reward_slot(row);
     if (!std::isnan(slot)) return;
@@ -114,17 +113,13 @@ class Batch {
     wanted_.push_back(row);
   }
   void compute_wanted() {
-    if constexpr (member::log_rewards<E>) {
-      const std::size_t count = wanted_.size();
-      if (wanted_states_.size() < count) wanted_states_.resize(count, environment().initial_state());  // never shrinks
-      for (std::size_t k = 0; k < count; ++k) wanted_states_[k] = table_.state(wanted_[k]);
-      wanted_rewards_.assign(count, std::nan(""));
-      environment().log_rewards(std::span<const State>(wanted_states_.data(), count),
-                                std::span<double>(wanted_rewards_));
-      for (std::size_t k = 0; k < count; ++k) set_log_reward(wanted_[k], wanted_rewards_[k]);
-    } else {
-      for (const int row : wanted_) set_log_reward(row, environment().log_reward(table_.state(row)));
-    }
+    const std::size_t count = wanted_.size();
+    if (wanted_states_.size() < count) wanted_states_.resize(count, environment().initial_state());  // never shrinks
+    for (std::size_t k = 0; k < count; ++k) wanted_states_[k] = table_.state(wanted_[k]);
+    wanted_rewards_.assign(count, std::nan(""));
+    log_rewards(environment(), std::span<const State>(wanted_states_.data(), count),
+                std::span<double>(wanted_rewards_));
+    for (std::size_t k = 0; k < count; ++k) reward_slot(wanted_[k]) = wanted_rewards_[k];
     wanted_.clear();
   }
 

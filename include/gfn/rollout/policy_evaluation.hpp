@@ -110,32 +110,45 @@ class PolicyEvaluation {
   /// Draws uniformly among the legal actions.
   Action sample_uniform(int row, Stream& stream) const { return nth_legal(mask(row), stream.below(choices(row))); }
 
-  /// The log-probabilities of all steps of a batch, exits included: a column.
+  /// The log-probabilities of all steps of a batch, exits included: a column. Backward, an exit has the entry 0.
   Var<T> record(Tape<T>& tape, const Batch<E>& batch) {
     const auto steps = batch.steps();
+    int* rows = tape.template allocate<int>(steps.size());
+    Action* actions = tape.template allocate<Action>(steps.size());
+    for (std::size_t k = 0; k < steps.size(); ++k) {
+      const bool forward = direction_ == Direction::forward;
+      rows[k] = forward ? steps[k].row : steps[k].child;
+      actions[k] = forward ? steps[k].action : steps[k].backward_action;
+    }
+    return record(tape, std::span<int>(rows, steps.size()), std::span<const Action>(actions, steps.size()));
+  }
+  /// The log-probabilities of an action at each of some rows, a column; the row `none` has the entry 0. Writes to `rows`;
+  /// both lists must outlive the tape's next `clear`.
+  Var<T> record(Tape<T>& tape, std::span<int> rows, std::span<const Action> actions) {
     if constexpr (uniform) {
-      auto [column, values] = tape.constant(Shape{static_cast<Eigen::Index>(steps.size()), 1});
-      for (std::size_t k = 0; k < steps.size(); ++k)
-        values(static_cast<Eigen::Index>(k), 0) = static_cast<T>(log_probability(steps[k]));
+      auto [column, values] = tape.constant(Shape{static_cast<Eigen::Index>(rows.size()), 1});
+      for (std::size_t k = 0; k < rows.size(); ++k)
+        values(static_cast<Eigen::Index>(k), 0) =
+            rows[k] == none ? T(0) : static_cast<T>(log_probability(rows[k], actions[k]));
       return column;
     } else {
-      int* rows = tape.template allocate<int>(steps.size());
-      int* actions = tape.template allocate<int>(steps.size());
-      for (std::size_t k = 0; k < steps.size(); ++k) {
-        const Step& step = steps[k];
-        const int row = direction_ == Direction::forward ? step.row : step.child;
-        rows[k] = row == none ? none : position_[static_cast<std::size_t>(row)];
-        actions[k] = direction_ == Direction::forward ? step.action : step.backward_action;
-      }
-      return pick(record_rows(tape), std::span<const int>(rows, steps.size()),
-                  std::span<const int>(actions, steps.size()));
+      for (int& row : rows)
+        if (row != none) row = position_[static_cast<std::size_t>(row)];  // none again where the choice is forced
+      return pick(record_rows(tape), rows, actions);
     }
   }
-  /// The log-probabilities of all actions at all evaluated rows (`rows()`), one row each.
+  /// The log-probabilities of all actions at all evaluated rows (`rows()`), one row each. Recorded once per tape.
   Var<T> record_rows(Tape<T>& tape) requires(!uniform) {
-    const Var<T> logits = outputs_.function().record(tape, table_->block(rows_));
-    return tape.adopt(Finished<T>{log_probabilities_.data(), &outputs_.function().parameters(), version_, &stamp_},
-                      LogSoftmax{masks(), rows_.data()}, logits);
+    if (recorded_on_ != &tape || recorded_generation_ != tape.generation() || recorded_stamp_ != stamp_) {
+      recorded_on_ = &tape;
+      recorded_generation_ = tape.generation();
+      recorded_stamp_ = stamp_;
+      const Var<T> logits = outputs_.function().record(tape, table_->block(rows_));
+      recorded_ =
+          tape.adopt(Finished<T>{log_probabilities_.data(), &outputs_.function().parameters(), version_, &stamp_},
+                     LogSoftmax{masks(), rows_.data()}, logits);
+    }
+    return recorded_;
   }
   /// The rows at which the policy has been evaluated: those with a choice.
   std::span<const int> rows() const { return rows_; }
@@ -223,7 +236,12 @@ class PolicyEvaluation {
   AlignedBuffer<T> log_probabilities_;  // one row of width_ per entry of rows_
   AlignedBuffer<T> cumulative_;         // their running sums, for drawing
   std::uint64_t version_ = 0;
-  std::uint64_t stamp_ = 0;
+  std::uint64_t stamp_ = 0;  // counts how often log_probabilities_ was overwritten or moved
+
+  // what record_rows gave last
+  const Tape<T>* recorded_on_ = nullptr;
+  std::uint64_t recorded_generation_ = 0, recorded_stamp_ = 0;
+  Var<T> recorded_;
 };
 
 }  // namespace gfn

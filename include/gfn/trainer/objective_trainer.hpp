@@ -66,10 +66,10 @@ class ObjectiveTrainer {
     const double epsilon = options_.exploration.epsilon(iteration_);
     sampler_.sample(batch_, forward_, trajectories, random, iteration_, {.epsilon = epsilon});
     clock.mark(&PhaseSeconds::rollout);
-    batch_.compute_rewards();
+    prepare(batch_);
     backward_.evaluate(batch_.table());
     clock.mark(&PhaseSeconds::forward);
-    const double loss = accumulate_gradient();
+    const double loss = accumulate_gradient(batch_);
     clock.mark(&PhaseSeconds::reverse);
     adam_.step();
     clock.mark(&PhaseSeconds::optimiser);
@@ -87,7 +87,7 @@ class ObjectiveTrainer {
   /// Adds the gradient of the objective on a batch from any source, and returns its value: what `step` does, without the
   /// optimiser.
   double gradient(Batch<E>& batch) {
-    batch.compute_rewards();
+    prepare(batch);
     forward_.evaluate(batch.table());
     backward_.evaluate(batch.table());
     return accumulate_gradient(batch);
@@ -114,7 +114,11 @@ class ObjectiveTrainer {
   using BackwardEvaluation = PolicyEvaluation<T, Backward, E>;
   using Input = ObjectiveInput<Batch<E>, ForwardEvaluation, BackwardEvaluation, LogZ, Flow>;
 
-  double accumulate_gradient() { return accumulate_gradient(batch_); }
+  /// Rewards, and what the objective wants to add to the batch before networks are evaluated on it.
+  void prepare(Batch<E>& batch) {
+    batch.compute_rewards();
+    if constexpr (requires { objective_.prepare(batch); }) objective_.prepare(batch);
+  }
   double accumulate_gradient(const Batch<E>& batch) {
     tape_.clear();
     const Var<T> loss = objective_(tape_, Input{batch, forward_, backward_, log_z_, flow_});
@@ -138,11 +142,23 @@ class ObjectiveTrainer {
   PhaseSeconds seconds_;
 };
 
+/// Trains by any objective that needs no state flow.
+template <class E, class O, class Forward, class Backward>
+auto objective_trainer(const E& env, const O& objective, Forward& forward, Backward& backward,
+                       const ObjectiveTrainerOptions& options = {}) {
+  return ObjectiveTrainer<E, O, Forward, Backward>(env, objective, forward, backward, nullptr, options);
+}
+/// Trains by any objective, given a state flow.
+template <class E, class O, class Forward, class Backward, class Flow>
+auto objective_trainer(const E& env, const O& objective, Forward& forward, Backward& backward, Flow& flow,
+                       const ObjectiveTrainerOptions& options = {}) {
+  return ObjectiveTrainer<E, O, Forward, Backward, Flow>(env, objective, forward, backward, &flow, options);
+}
 /// Trains by trajectory balance: TB-U with a uniform backward policy, TB-B with a learned one.
 template <class E, class Forward, class Backward>
 auto trajectory_balance_trainer(const E& env, Forward& forward, Backward& backward,
                                 const ObjectiveTrainerOptions& options = {}, const TrajectoryBalance& objective = {}) {
-  return ObjectiveTrainer<E, TrajectoryBalance, Forward, Backward>(env, objective, forward, backward, nullptr, options);
+  return objective_trainer(env, objective, forward, backward, options);
 }
 
 }  // namespace gfn

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <numeric>
+#include <span>
+
+#include <gfn/ad/rows.hpp>
+#include <gfn/rollout/batch.hpp>
+
+namespace gfn {
+
+/// The rows 0, 1, … of a batch's table, in memory of the tape.
+template <class T, class E>
+std::span<const int> all_rows(Tape<T>& tape, const Batch<E>& batch) {
+  const auto count = static_cast<std::size_t>(batch.table().rows());
+  int* rows = tape.template allocate<int>(count);
+  std::iota(rows, rows + count, 0);
+  return {rows, count};
+}
+
+/// log F at every row of a batch's table, a column. Needs an input with a state flow.
+template <class T, class Input>
+Var<T> record_flow(Tape<T>& tape, const Input& input) {
+  return input.flow->record(tape, input.batch.table().block(all_rows(tape, input.batch)));
+}
+
+/// The entries of a column at some rows; 0 at the row `none`.
+template <class T>
+Var<T> pick_rows(const Var<T>& column, std::span<const int> rows) {
+  int* zeros = column.tape().template allocate<int>(rows.size());
+  std::fill(zeros, zeros + rows.size(), 0);
+  return pick(column, rows, std::span<const int>(zeros, rows.size()));
+}
+
+}  // namespace gfn
