@@ -21,6 +21,7 @@
 #include <gfn/core/action.hpp>
 #include <gfn/core/aligned_buffer.hpp>
 #include <gfn/core/error.hpp>
+#include <gfn/core/file.hpp>
 #include <gfn/core/hash_index.hpp>
 #include <gfn/core/log_space.hpp>
 #include <gfn/core/mask.hpp>
@@ -57,6 +58,7 @@
 #include <gfn/rollout/exploration.hpp>
 #include <gfn/rollout/policy_evaluation.hpp>
 #include <gfn/rollout/sampler.hpp>
+#include <gfn/trainer/checkpoint.hpp>
 #include <gfn/trainer/coupled_trainer.hpp>
 #include <gfn/trainer/objective_trainer.hpp>
 #include <gfn/trainer/policy_gradient_trainer.hpp>

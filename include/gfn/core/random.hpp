@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cmath>
+#include <cstddef>
 #include <cstdint>
 #include <numbers>
 
@@ -34,9 +35,9 @@ class Stream {
 
   Stream(std::uint64_t seed, Purpose purpose, std::uint64_t iteration, std::uint32_t index)
       : key_{static_cast<std::uint32_t>(seed), static_cast<std::uint32_t>(seed >> 32)},
-        counter_{0, index, static_cast<std::uint32_t>(iteration),
-                 (static_cast<std::uint32_t>(purpose) << 24) |
-                     (static_cast<std::uint32_t>(iteration >> 32) & 0xFFFFFFu)} {}
+        counter_{
+            0, index, static_cast<std::uint32_t>(iteration),
+            (static_cast<std::uint32_t>(purpose) << 24) | (static_cast<std::uint32_t>(iteration >> 32) & 0xFFFFFFu)} {}
 
   static constexpr result_type min() { return 0; }
   static constexpr result_type max() { return ~result_type{0}; }
@@ -81,6 +82,13 @@ class Random {
   }
   /// A stream for the next thing to initialise: two networks made one after the other start differently.
   Stream next_initialisation() { return stream(Purpose::initialisation, initialised_++); }
+
+  /// Visits all state that a checkpoint must hold.
+  template <class Archive>
+  void visit_state(Archive&& archive) {
+    archive("seed", &seed_, std::size_t{1});
+    archive("networks initialised", &initialised_, std::size_t{1});
+  }
 
  private:
   std::uint64_t seed_;

@@ -115,7 +115,6 @@ class CoupledTrainer {
   template <class Archive>
   void visit_state(Archive&& archive) {
     forward_trainer_.visit_state(archive);
-    archive("backward policy", backward_.policy().parameters());
     adam_.visit_state(archive);
     critic_.visit_state(archive, "backward value");
   }

@@ -13,6 +13,7 @@
 #include <gfn/core/random.hpp>
 #include <gfn/nn/adam.hpp>
 #include <gfn/objective/advantage.hpp>
+#include <gfn/objective/concepts.hpp>
 #include <gfn/objective/policy_gradient.hpp>
 #include <gfn/objective/rewards.hpp>
 #include <gfn/policy/concepts.hpp>
@@ -187,6 +188,7 @@ class PolicyGradientTrainer {
   void visit_state(Archive&& archive) {
     archive("iteration", &iteration_, std::size_t{1});
     archive("forward policy", forward_.policy().parameters());
+    visit_parameters(backward_.policy(), [&](auto& p) { archive("backward policy", p); });
     archive("log Z", log_z_.parameters());
     adam_.visit_state(archive);
     critic_.visit_state(archive, "value");

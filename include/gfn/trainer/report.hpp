@@ -35,6 +35,7 @@ class PhaseClock {
 /// What a trainer tells about one iteration.
 struct IterationReport {
   std::uint64_t iteration = 0;  ///< how many have been done, this one included
+  std::uint64_t total = 0;      ///< how many there will be when this call of `train` is done
   int trajectories = 0;
   int transitions = 0;      ///< actions taken, exits included
   int distinct_states = 0;  ///< in the forward batch

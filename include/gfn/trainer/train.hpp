@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <utility>
 
 #include <gfn/core/error.hpp>
 #include <gfn/core/random.hpp>
@@ -19,9 +20,11 @@ struct TrainOptions {
 template <class Trainer, class... Observers>
 void train(Trainer& trainer, const TrainOptions& options, const Random& random, Observers&&... observers) {
   require(options.batch >= 1, "train: a batch of ", options.batch, " trajectories");
+  const std::uint64_t total = trainer.iteration() + options.iterations;
   for (std::uint64_t i = 0; i < options.iterations; ++i) {
-    [[maybe_unused]] const IterationReport report = trainer.step(random, options.batch);
-    (observers(report), ...);
+    [[maybe_unused]] IterationReport report = trainer.step(random, options.batch);
+    report.total = total;
+    (observers(std::as_const(report)), ...);
   }
 }
 
