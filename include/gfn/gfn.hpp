@@ -28,6 +28,7 @@
 #include <gfn/core/random.hpp>
 #include <gfn/core/sparse_rows.hpp>
 #include <gfn/core/state_block.hpp>
+#include <gfn/core/unique_number.hpp>
 #include <gfn/environment/concepts.hpp>
 #include <gfn/environment/describe.hpp>
 #include <gfn/environment/hypergrid.hpp>

@@ -14,6 +14,7 @@
 #include <gfn/ad/operation.hpp>
 #include <gfn/ad/parameters.hpp>
 #include <gfn/core/error.hpp>
+#include <gfn/core/unique_number.hpp>
 
 namespace gfn {
 
@@ -113,9 +114,10 @@ class Tape {
   void clear() {
     nodes_.clear();
     arena_.clear();
-    ++generation_;
+    generation_ = unique_number();
   }
-  /// Changes with every `clear`: what is remembered about a tape is worth something within one generation only.
+  /// Changes with every `clear`, and no two tapes share one: what is remembered about a tape is worth something within
+  /// one generation only.
   std::uint64_t generation() const { return generation_; }
 
   /// A leaf that borrows a block of parameters: reverse passes add to the block's gradient.
@@ -303,7 +305,7 @@ class Tape {
 
   Arena arena_;
   std::vector<Node*> nodes_;
-  std::uint64_t generation_ = 1;
+  std::uint64_t generation_ = unique_number();
   std::uint64_t pass_ = 0;
 };
 

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <atomic>
 #include <cstdint>
 #include <span>
 
@@ -9,16 +8,10 @@
 
 namespace gfn {
 
-/// A number for a new content of some rows, never given before in this process: the addresses of objects come back.
-[[nodiscard]] inline std::uint64_t next_content_number() {
-  static std::atomic<std::uint64_t> last{0};
-  return ++last;
-}
-
-/// Tells one set of rows from another: who holds them, and the number of the content.
+/// Tells one set of rows from another: who holds them, and a unique_number() for the content.
 struct RowsIdentity {
   const void* owner = nullptr;
-  std::uint64_t epoch = 0;
+  std::uint64_t content = 0;
   friend bool operator==(const RowsIdentity&, const RowsIdentity&) = default;
 };
 

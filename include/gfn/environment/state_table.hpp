@@ -13,6 +13,7 @@
 #include <gfn/core/mask.hpp>
 #include <gfn/core/sparse_rows.hpp>
 #include <gfn/core/state_block.hpp>
+#include <gfn/core/unique_number.hpp>
 #include <gfn/environment/concepts.hpp>
 #include <gfn/environment/describe.hpp>
 #include <gfn/environment/state_hash.hpp>
@@ -40,7 +41,7 @@ class StateTable {
 
   void clear() {
     num_rows_ = 0;
-    ++epoch_;
+    content_ = unique_number();
     index_.clear();
     if constexpr (EncodedEnvironment<E>) features_.clear(env_->num_features());
   }
@@ -50,7 +51,7 @@ class StateTable {
   const State& state(int row) const { return states_[static_cast<std::size_t>(row)]; }
   std::span<const State> states() const { return {states_.data(), static_cast<std::size_t>(num_rows_)}; }
   const SparseRows& features() const { return features_; }
-  RowsIdentity identity() const { return {this, epoch_}; }
+  RowsIdentity identity() const { return {this, content_}; }
   StateBlock<State> block(std::span<const int> rows) const { return {states(), &features_, rows, identity()}; }
 
   /// The number of forward choices, the exit (the last one) included.
@@ -130,7 +131,7 @@ class StateTable {
   int num_forward_;
   int num_backward_ = 0;
   int num_rows_ = 0;
-  std::uint64_t epoch_ = 0;
+  std::uint64_t content_ = 0;
   std::vector<State> states_;
   HashIndex index_;
   SparseRows features_;

@@ -11,6 +11,7 @@
 #include <gfn/core/log_space.hpp>
 #include <gfn/core/sparse_rows.hpp>
 #include <gfn/core/state_block.hpp>
+#include <gfn/core/unique_number.hpp>
 #include <gfn/environment/describe.hpp>
 #include <gfn/exact/state_graph.hpp>
 #include <gfn/policy/concepts.hpp>
@@ -53,7 +54,7 @@ void for_each_output(const StateGraph<E>& graph, F& function, const Wanted& want
     }
     if (rows.empty()) continue;
     const auto states = graph.states().subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(count));
-    outputs.extend(StateBlock<State>{states, &features, rows, {&features, next_content_number()}});
+    outputs.extend(StateBlock<State>{states, &features, rows, {&features, unique_number()}});
     for (const int i : rows) visit(first + i, outputs.output(i));
   }
 }
