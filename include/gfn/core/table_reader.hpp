@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <cstddef>
+#include <filesystem>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include <gfn/core/error.hpp>
+#include <gfn/core/file.hpp>
+
+namespace gfn {
+
+/// Reads a table of text row by row: a header of column names, then as many fields in every row, separated by tabs (or
+/// another character, without quoting); lines end in \n or \r\n. What is not so is refused by gfn::Error with the name
+/// of the text and the number of the line.
+class TableReader {
+ public:
+  /// Reads the header of a text; `name` stands for it in messages.
+  TableReader(std::string text, std::string name, char separator = '\t')
+      : text_(std::move(text)), name_(std::move(name)), separator_(separator) {
+    if (!next_line()) gfn::fail("'", name_, "' is empty, it must begin with a line of column names");
+    names_.assign(fields_.begin(), fields_.end());
+    for (std::size_t i = 0; i < names_.size(); ++i) {
+      if (names_[i].empty()) fail("column ", i + 1, " has no name");
+      if (std::find(names_.begin(), names_.begin() + static_cast<std::ptrdiff_t>(i), names_[i]) !=
+          names_.begin() + static_cast<std::ptrdiff_t>(i))
+        fail("two columns have the name '", names_[i], "'");
+    }
+  }
+  /// Reads the header of a file. Throws gfn::Error where it can't be read.
+  static TableReader open(const std::filesystem::path& path, char separator = '\t') {
+    return TableReader(read_file(path), path.string(), separator);
+  }
+  TableReader(const TableReader&) = delete;  // the fields point into the text
+  TableReader& operator=(const TableReader&) = delete;
+
+  const std::vector<std::string>& names() const { return names_; }
+  /// The number of the column with this name; throws gfn::Error, naming those that there are, if there is none.
+  int column(std::string_view name) const {
+    const auto found = std::find(names_.begin(), names_.end(), name);
+    if (found != names_.end()) return static_cast<int>(found - names_.begin());
+    std::string all;
+    for (const std::string& other : names_) all += (all.empty() ? "" : ", ") + other;
+    gfn::fail("'", name_, "' has no column '", name, "', it has ", all);
+  }
+  bool has_column(std::string_view name) const { return std::find(names_.begin(), names_.end(), name) != names_.end(); }
+
+  /// Goes to the next row; false at the end.
+  bool next_row() {
+    if (!next_line()) return false;
+    if (fields_.size() != names_.size())
+      fail("the number of fields is ", fields_.size(), ", the header has ", names_.size());
+    return true;
+  }
+  /// A field of the row, valid as long as the reader.
+  std::string_view field(int column) const { return fields_[static_cast<std::size_t>(column)]; }
+  /// A field of the row as a finite number.
+  double number(int column) const {
+    const std::string_view text = field(column);
+    double value = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (error != std::errc() || end != text.data() + text.size() || !std::isfinite(value))
+      fail("column '", names_[static_cast<std::size_t>(column)], "' holds '", text, "', which is not a finite number");
+    return value;
+  }
+
+  /// The number of the row's line in the text, from 1.
+  int line() const { return line_; }
+  /// Throws gfn::Error with the name of the text, the number of the line and the parts.
+  template <class... Parts>
+  [[noreturn]] void fail(const Parts&... parts) const {
+    gfn::fail("'", name_, "', line ", line_, ": ", parts...);
+  }
+
+ private:
+  bool next_line() {
+    if (next_ == text_.size()) return false;
+    const std::size_t end = std::min(text_.find('\n', next_), text_.size());
+    std::string_view line(text_.data() + next_, end - next_);
+    if (!line.empty() && line.back() == '\r') line.remove_suffix(1);
+    next_ = std::min(end + 1, text_.size());
+    ++line_;
+    fields_.clear();
+    for (std::size_t mark; (mark = line.find(separator_)) != line.npos; line.remove_prefix(mark + 1))
+      fields_.push_back(line.substr(0, mark));
+    fields_.push_back(line);
+    return true;
+  }
+
+  std::string text_;
+  std::string name_;
+  char separator_;
+  std::size_t next_ = 0;  // where the next line begins
+  int line_ = 0;
+  std::vector<std::string> names_;
+  std::vector<std::string_view> fields_;
+};
+
+}  // namespace gfn
