@@ -69,8 +69,10 @@
 #include <gfn/rollout/sampler.hpp>
 #include <gfn/trainer/checkpoint.hpp>
 #include <gfn/trainer/coupled_trainer.hpp>
+#include <gfn/trainer/json_log.hpp>
 #include <gfn/trainer/objective_trainer.hpp>
 #include <gfn/trainer/policy_gradient_trainer.hpp>
+#include <gfn/trainer/progress.hpp>
 #include <gfn/trainer/report.hpp>
 #include <gfn/trainer/train.hpp>
 #include <gfn/version.hpp>
