@@ -44,9 +44,11 @@
 #include <gfn/environment/structure_prior.hpp>
 #include <gfn/environment/traits.hpp>
 #include <gfn/exact/distribution.hpp>
+#include <gfn/exact/gradient.hpp>
 #include <gfn/exact/metrics.hpp>
 #include <gfn/exact/policy_table.hpp>
 #include <gfn/exact/state_graph.hpp>
+#include <gfn/exact/trajectories.hpp>
 #include <gfn/exact/values.hpp>
 #include <gfn/nn/adam.hpp>
 #include <gfn/nn/initialisers.hpp>
@@ -67,6 +69,7 @@
 #include <gfn/rollout/exploration.hpp>
 #include <gfn/rollout/policy_evaluation.hpp>
 #include <gfn/rollout/sampler.hpp>
+#include <gfn/rollout/trajectories.hpp>
 #include <gfn/trainer/checkpoint.hpp>
 #include <gfn/trainer/coupled_trainer.hpp>
 #include <gfn/trainer/json_log.hpp>
