@@ -71,12 +71,15 @@ class Moments {
       : moments_{Eigen::VectorXd::Zero(size), Eigen::MatrixXd::Zero(size, size)}, step_(size) {}
 
   void add(const Eigen::VectorXd& x, double weight) {
+    const double before = total_;
     total_ += weight;
     step_ = x - moments_.mean;
     moments_.mean += step_ * (weight / total_);
-    moments_.covariance.noalias() += weight * step_ * (x - moments_.mean).transpose();
+    moments_.covariance.selfadjointView<Eigen::Lower>().rankUpdate(step_, weight * before / total_);
   }
-  GradientMoments result() const { return {moments_.mean, moments_.covariance / total_}; }
+  GradientMoments result() const {
+    return {moments_.mean, Eigen::MatrixXd(moments_.covariance.selfadjointView<Eigen::Lower>()) / total_};
+  }
 
  private:
   GradientMoments moments_;
