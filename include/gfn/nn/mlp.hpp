@@ -167,13 +167,10 @@ class Mlp {
   /// Adopts a head's outputs at all rows evaluated so far; the trunk is adopted once per tape, whatever hangs on it.
   template <class State>
   Var<T> record_all(Tape<T>& tape, Head& head, const StateBlock<State>& block) {
-    if (trunk_tape_ != &tape || trunk_generation_ != tape.generation() || trunk_rows_ != rows_.size() ||
-        trunk_version_ != version_ || !(trunk_identity_ == identity_)) {
-      trunk_tape_ = &tape;
+    if (trunk_generation_ != tape.generation() || trunk_stamp_ != stamp_ || trunk_rows_ != rows_.size()) {
       trunk_generation_ = tape.generation();
+      trunk_stamp_ = stamp_;
       trunk_rows_ = rows_.size();
-      trunk_version_ = version_;
-      trunk_identity_ = identity_;
       int* rows = tape.template allocate<int>(rows_.size());  // rows_ may grow while the tape is in use
       std::copy(rows_.begin(), rows_.end(), rows);
       trunk_row_list_ = rows;
@@ -210,10 +207,8 @@ class Mlp {
   std::vector<int> position_;
 
   // what was last adopted
-  const Tape<T>* trunk_tape_ = nullptr;
-  std::uint64_t trunk_generation_ = 0, trunk_version_ = 0;
+  std::uint64_t trunk_generation_ = 0, trunk_stamp_ = 0;
   std::size_t trunk_rows_ = 0;
-  RowsIdentity trunk_identity_;
   const int* trunk_row_list_ = nullptr;
   Var<T> trunk_;
 };

@@ -8,6 +8,7 @@
 #include <type_traits>
 #include <vector>
 
+#include <gfn/ad/fisher.hpp>
 #include <gfn/ad/rows.hpp>
 #include <gfn/ad/softmax.hpp>
 #include <gfn/core/aligned_buffer.hpp>
@@ -139,16 +140,35 @@ class PolicyEvaluation {
   }
   /// The log-probabilities of all actions at all evaluated rows (`rows()`), one row each. Recorded once per tape.
   Var<T> record_rows(Tape<T>& tape) requires(!uniform) {
-    if (recorded_on_ != &tape || recorded_generation_ != tape.generation() || recorded_stamp_ != stamp_) {
-      recorded_on_ = &tape;
+    if (recorded_generation_ != tape.generation() || recorded_stamp_ != stamp_) {
       recorded_generation_ = tape.generation();
       recorded_stamp_ = stamp_;
-      const Var<T> logits = outputs_.function().record(tape, table_->block(rows_));
+      recorded_logits_ = outputs_.function().record(tape, table_->block(rows_));
       recorded_ =
           tape.adopt(Finished<T>{log_probabilities_.data(), &outputs_.function().parameters(), version_, &stamp_},
-                     LogSoftmax{masks(), rows_.data()}, logits);
+                     LogSoftmax{masks(), rows_.data()}, recorded_logits_);
     }
     return recorded_;
+  }
+  /// Adds F v to the gradient of the policy's parameters, v being their tangent and F the Fisher matrix of the policy at
+  /// the evaluated rows, with one weight for each of `rows()`.
+  void add_fisher_product(Tape<T>& tape, std::span<const T> weights) requires(!uniform) {
+    record_rows(tape);
+    gfn::add_fisher_product(recorded_logits_, weights, masks(), rows_.data());
+  }
+
+  /// The row in which this policy acts in a step; none at an exit's way back.
+  int acting_row(const Step& step) const { return direction_ == Direction::forward ? step.row : step.child; }
+  /// Where the log-probability of a step stands among the recorded rows: a position and an action. The position is none
+  /// where there is no choice.
+  struct Entry {
+    int position;
+    Action action;
+  };
+  Entry entry(const Step& step) const {
+    const int row = acting_row(step);
+    return {row == none ? none : position_[static_cast<std::size_t>(row)],
+            direction_ == Direction::forward ? step.action : step.backward_action};
   }
   /// The rows at which the policy has been evaluated: those with a choice.
   std::span<const int> rows() const { return rows_; }
@@ -239,9 +259,8 @@ class PolicyEvaluation {
   std::uint64_t stamp_ = 0;  // counts how often log_probabilities_ was overwritten or moved
 
   // what record_rows gave last
-  const Tape<T>* recorded_on_ = nullptr;
   std::uint64_t recorded_generation_ = 0, recorded_stamp_ = 0;
-  Var<T> recorded_;
+  Var<T> recorded_logits_, recorded_;
 };
 
 }  // namespace gfn

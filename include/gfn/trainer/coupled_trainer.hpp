@@ -33,10 +33,11 @@ struct CoupledOptions {
 /// new trajectories, then walks back from their terminal states by the backward policy, and makes a step of the backward
 /// value function and of the backward policy on the costs R_B, computed with the forward policy just updated.
 template <class E, class Forward, class Backward, class Value = Absent, class BackwardValue = Absent,
-          class Reward = ForwardReward, class RewardBack = BackwardReward>
+          class Reward = ForwardReward, class RewardBack = BackwardReward,
+          class Update = AdamUpdate<typename Forward::Scalar>, class UpdateBack = AdamUpdate<typename Forward::Scalar>>
 class CoupledTrainer {
  public:
-  using ForwardTrainer = PolicyGradientTrainer<E, Forward, Backward, Value, Reward>;
+  using ForwardTrainer = PolicyGradientTrainer<E, Forward, Backward, Value, Reward, Update>;
   using T = typename Forward::Scalar;
   using ForwardEvaluation = typename ForwardTrainer::ForwardEvaluation;
   using BackwardEvaluation = typename ForwardTrainer::BackwardEvaluation;
@@ -44,10 +45,12 @@ class CoupledTrainer {
                 "CoupledTrainer: the backward policy is trained, and must have parameters (not the uniform one)");
 
   CoupledTrainer(const E& env, Forward& forward, Backward& backward, Value& value, BackwardValue& backward_value,
-                 Reward reward, RewardBack backward_reward, const CoupledOptions& options)
+                 Reward reward, RewardBack backward_reward, Update update, UpdateBack backward_update,
+                 const CoupledOptions& options)
       : options_(options.backward),
         reward_(std::move(backward_reward)),
-        forward_trainer_(env, forward, backward, value, std::move(reward), options.forward),
+        update_(std::move(backward_update)),
+        forward_trainer_(env, forward, backward, value, std::move(reward), std::move(update), options.forward),
         critic_(backward_value, Direction::backward, options.backward.critic_rate),
         batch_(env),
         sampler_(env),
@@ -61,7 +64,6 @@ class CoupledTrainer {
             "Baseline::learned needs a backward value function");
     require(static_cast<void*>(&forward.parameters()) != static_cast<void*>(&backward.parameters()),
             "CoupledTrainer: forward and backward policy must not share parameters, each has its own optimiser");
-    adam_.add(backward.parameters(), {.learning_rate = options_.learning_rate});
   }
 
   /// One iteration of Algorithm 1 on `trajectories` new trajectories, and as many back from their ends.
@@ -84,7 +86,7 @@ class CoupledTrainer {
     clock.mark(&PhaseSeconds::optimiser);
     policy_gradient(batch_);
     clock.mark(&PhaseSeconds::reverse);
-    adam_.step();
+    update_(tape_, backward_, batch_, advantages_.advantage());
     clock.mark(&PhaseSeconds::optimiser);
     report.backward_loss = advantages_.mean_total();
     report.seconds += seconds.total() - before;
@@ -109,13 +111,15 @@ class CoupledTrainer {
   const Batch<E>& backward_batch() const { return batch_; }
   const Advantages<E>& advantages() const { return forward_trainer_.advantages(); }
   const Advantages<E>& backward_advantages() const { return advantages_; }
+  const Update& update() const { return forward_trainer_.update(); }
+  const UpdateBack& backward_update() const { return update_; }
   const PhaseSeconds& seconds() const { return std::as_const(forward_trainer_).seconds(); }
 
   /// Visits all parameters and all state that a checkpoint must hold.
   template <class Archive>
   void visit_state(Archive&& archive) {
     forward_trainer_.visit_state(archive);
-    adam_.visit_state(archive);
+    update_.visit_state(archive);
     critic_.visit_state(archive, "backward value");
   }
 
@@ -139,6 +143,7 @@ class CoupledTrainer {
 
   BackwardGradientOptions options_;
   RewardBack reward_;
+  UpdateBack update_;
   ForwardTrainer forward_trainer_;
   detail::Critic<T, BackwardValue, E> critic_;
   Batch<E> batch_;
@@ -148,16 +153,18 @@ class CoupledTrainer {
   Advantages<E> advantages_;
   std::vector<double> cost_;
   Tape<T> tape_;
-  Adam<T> adam_;
 };
 
 /// Coupled policy gradients (RL-B).
-template <class E, class Forward, class Backward, class Value, class BackwardValue>
+template <class E, class Forward, class Backward, class Value, class BackwardValue, class RewardBack = BackwardReward>
 auto coupled_trainer(const E& env, Forward& forward, Backward& backward, Value& critic, BackwardValue& backward_critic,
-                     const CoupledOptions& options = {}) {
-  return CoupledTrainer<E, Forward, Backward, Value, BackwardValue>(
+                     const CoupledOptions& options = {}, RewardBack backward_reward = {}) {
+  using T = typename Forward::Scalar;
+  return CoupledTrainer<E, Forward, Backward, Value, BackwardValue, ForwardReward, RewardBack>(
       env, forward, backward, critic, backward_critic,
-      ForwardReward{.log_reward_floor = options.forward.log_reward_floor}, BackwardReward{}, options);
+      ForwardReward{.log_reward_floor = options.forward.log_reward_floor}, std::move(backward_reward),
+      AdamUpdate<T>(forward.parameters(), {.learning_rate = options.forward.learning_rate}),
+      AdamUpdate<T>(backward.parameters(), {.learning_rate = options.backward.learning_rate}), options);
 }
 
 }  // namespace gfn

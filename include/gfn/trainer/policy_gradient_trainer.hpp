@@ -20,6 +20,7 @@
 #include <gfn/policy/log_z.hpp>
 #include <gfn/policy/output_rows.hpp>
 #include <gfn/rollout/sampler.hpp>
+#include <gfn/trainer/policy_update.hpp>
 #include <gfn/trainer/report.hpp>
 
 namespace gfn {
@@ -107,7 +108,7 @@ class Critic<T, Absent, E> {
 /// of V on its squared error and one of (π_F, log Z) on the surrogate, ∂J/∂log Z being the mean of δ(τ).
 /// Refers to environment, policies and critic, and never owns them; owns log Z and the optimisers.
 template <class E, class Forward, class Backward, class Value = Absent, class Reward = ForwardReward,
-          class LogZ = ScalarLogZ<typename Forward::Scalar>>
+          class Update = AdamUpdate<typename Forward::Scalar>, class LogZ = ScalarLogZ<typename Forward::Scalar>>
 class PolicyGradientTrainer {
  public:
   using T = typename Forward::Scalar;
@@ -115,10 +116,11 @@ class PolicyGradientTrainer {
   using BackwardEvaluation = PolicyEvaluation<T, Backward, E>;
   static_assert(check_environment_concept<E>());
 
-  PolicyGradientTrainer(const E& env, Forward& forward, Backward& backward, Value& value, Reward reward,
+  PolicyGradientTrainer(const E& env, Forward& forward, Backward& backward, Value& value, Reward reward, Update update,
                         const PolicyGradientOptions& options)
       : options_(options),
         reward_(std::move(reward)),
+        update_(std::move(update)),
         log_z_(options.initial_log_z),
         critic_(value, Direction::forward, options.critic_rate),
         batch_(env),
@@ -133,7 +135,6 @@ class PolicyGradientTrainer {
     check_learning_rate("critic_rate", options.critic_rate);
     require(options.baseline != Baseline::learned || !std::is_same_v<Value, Absent>,
             "Baseline::learned needs a value function");
-    adam_.add(forward.parameters(), {.learning_rate = options.learning_rate});
     adam_.add(log_z_.parameters(), {.learning_rate = options.log_z_rate});
   }
 
@@ -151,6 +152,7 @@ class PolicyGradientTrainer {
     clock.mark(&PhaseSeconds::optimiser);
     policy_gradient(batch_);
     clock.mark(&PhaseSeconds::reverse);
+    update_(tape_, forward_, batch_, advantages_.advantage());
     adam_.step();
     clock.mark(&PhaseSeconds::optimiser);
     ++iteration_;
@@ -176,6 +178,7 @@ class PolicyGradientTrainer {
 
   std::uint64_t iteration() const { return iteration_; }
   LogZ& log_z() { return log_z_; }
+  const Update& update() const { return update_; }
   Forward& forward() { return forward_.policy(); }
   Backward& backward() { return backward_.policy(); }
   const Batch<E>& batch() const { return batch_; }
@@ -190,6 +193,7 @@ class PolicyGradientTrainer {
     archive("forward policy", forward_.policy().parameters());
     visit_parameters(backward_.policy(), [&](auto& p) { archive("backward policy", p); });
     archive("log Z", log_z_.parameters());
+    update_.visit_state(archive);
     adam_.visit_state(archive);
     critic_.visit_state(archive, "value");
   }
@@ -216,6 +220,7 @@ class PolicyGradientTrainer {
 
   PolicyGradientOptions options_;
   Reward reward_;
+  Update update_;  // of the policy
   LogZ log_z_;
   detail::Critic<T, Value, E> critic_;
   Batch<E> batch_;
@@ -225,7 +230,7 @@ class PolicyGradientTrainer {
   Advantages<E> advantages_;
   std::vector<double> cost_;
   Tape<T> tape_;
-  Adam<T> adam_;
+  Adam<T> adam_;  // of log Z
   std::uint64_t iteration_ = 0;
   PhaseSeconds seconds_;
 };
@@ -234,8 +239,19 @@ class PolicyGradientTrainer {
 template <class E, class Forward, class Backward, class Value>
 auto policy_gradient_trainer(const E& env, Forward& forward, Backward& backward, Value& critic,
                              const PolicyGradientOptions& options = {}) {
+  using T = typename Forward::Scalar;
   return PolicyGradientTrainer<E, Forward, Backward, Value>(
-      env, forward, backward, critic, ForwardReward{.log_reward_floor = options.log_reward_floor}, options);
+      env, forward, backward, critic, ForwardReward{.log_reward_floor = options.log_reward_floor},
+      AdamUpdate<T>(forward.parameters(), {.learning_rate = options.learning_rate}), options);
+}
+/// The same with natural-gradient steps inside a trust region (RL-T).
+template <class E, class Forward, class Backward, class Value>
+auto trust_region_trainer(const E& env, Forward& forward, Backward& backward, Value& critic,
+                          const PolicyGradientOptions& options = {}, const TrustRegionOptions& region = {}) {
+  using Update = TrustRegionUpdate<typename Forward::Scalar>;
+  return PolicyGradientTrainer<E, Forward, Backward, Value, ForwardReward, Update>(
+      env, forward, backward, critic, ForwardReward{.log_reward_floor = options.log_reward_floor},
+      Update(forward.parameters(), region), options);
 }
 
 }  // namespace gfn
