@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
+#include <numbers>
 
 #include <gfn/ad/rows.hpp>
 #include <gfn/ad/tape.hpp>
@@ -22,16 +24,25 @@ using ExpChunk = Eigen::Array<T, exp_chunk<T>, 1>;
 
 inline bool is_legal(const bool* legal, int j) { return legal == nullptr || legal[j]; }
 
+/// Exponents below this one count as −∞. Their exponentials are far below the rounding of a sum that holds a 1, but
+/// gradients that carry them become subnormal, and dense products many times slower.
+template <class T>
+inline constexpr T least_exponent = static_cast<T>(0.7 * std::numbers::ln2 * std::numeric_limits<T>::min_exponent);
+
 /// exp(x[j] − shift) for j from `first` on, and 0 for illegal entries and past the end.
 template <class T>
 ExpChunk<T> masked_exp(const T* x, const bool* legal, int first, int n, T shift) {
   ExpChunk<T> chunk;
   const int count = std::min(exp_chunk<T>, n - first);
-  for (int j = 0; j < exp_chunk<T>; ++j)
-    chunk[j] = j < count && is_legal(legal, first + j) ? x[first + j] - shift : T(0);
+  bool vanishes[exp_chunk<T>];
+  for (int j = 0; j < exp_chunk<T>; ++j) {
+    const bool counts = j < count && is_legal(legal, first + j);
+    chunk[j] = counts ? x[first + j] - shift : T(0);
+    vanishes[j] = !counts || chunk[j] < least_exponent<T>;
+  }
   chunk = chunk.exp().eval();
   for (int j = 0; j < exp_chunk<T>; ++j)
-    if (j >= count || !is_legal(legal, first + j)) chunk[j] = T(0);
+    if (vanishes[j]) chunk[j] = T(0);
   return chunk;
 }
 
