@@ -2,10 +2,10 @@
 #pragma once
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <stdexcept>
 #include <string>
 #include <type_traits>
@@ -65,115 +65,110 @@ struct Block {
   Out<T> out(bool present = true) { return {present ? entries.data() : nullptr, shape.rows, shape.cols}; }
 };
 
+template <class T>
+using Inputs = std::vector<Block<T>>;
+
 /// Which inputs have a tangent, or want a cotangent.
-template <std::size_t N>
-using Presence = std::array<bool, N>;
+using Presence = std::vector<bool>;
 
-/// An operation with its N inputs' shapes, to be run on blocks of any scalar.
-template <class Op, std::size_t N>
-class OperationRunner {
- public:
-  template <class T>
-  using Inputs = std::array<Block<T>, N>;
+/// An operation on one scalar, without its type: what examines it is compiled once. Empty where the operation does not
+/// run on the scalar.
+template <class T>
+struct ErasedOperation {
+  std::function<void(Block<T>& y, const Inputs<T>& x)> forward_into;
+  std::function<void(const Block<T>& y, Block<T>& dy, const Inputs<T>& x, const Inputs<T>& dx, const Presence& present)>
+      jvp_into;
+  std::function<void(const Block<T>& y, Block<T>& gy, const Inputs<T>& x, Inputs<T>& gx, const Presence& present)>
+      vjp_into;
+  Shape shape;
 
-  OperationRunner(const Op& op, const std::array<Shape, N>& shapes)
-      : op_(op), shape_(expand([&](auto... i) { return op.shape(shapes[i]...); })) {}
+  explicit operator bool() const { return static_cast<bool>(forward_into); }
 
-  Shape shape() const { return shape_; }
-
-  template <class T>
   Block<T> forward(const Inputs<T>& x, T before = T(0)) const {
-    Block<T> y(shape_, before);
-    expand([&](auto... i) { op_.forward(y.out(), x[i].in()...); });
+    Block<T> y(shape, before);
+    forward_into(y, x);
     return y;
   }
-  template <class T>
-  Block<T> jvp(const Block<T>& y, const Inputs<T>& x, const Inputs<T>& dx, const Presence<N>& present,
+  Block<T> jvp(const Block<T>& y, const Inputs<T>& x, const Inputs<T>& dx, const Presence& present,
                T before = T(0)) const {
-    Block<T> dy(shape_, before);
-    expand([&](auto... i) { op_.jvp(y.in(), dy.out(), x[i].in()..., dx[i].in(present[i])...); });
+    Block<T> dy(shape, before);
+    jvp_into(y, dy, x, dx, present);
     return dy;
   }
   /// Returns gx, which starts from `before`.
-  template <class T>
-  Inputs<T> vjp(const Block<T>& y, Block<T> gy, const Inputs<T>& x, const Presence<N>& present,
-                Inputs<T> before) const {
-    expand([&](auto... i) { op_.vjp(y.in(), gy.out(), x[i].in()..., before[i].out(present[i])...); });
+  Inputs<T> vjp(const Block<T>& y, Block<T> gy, const Inputs<T>& x, const Presence& present, Inputs<T> before) const {
+    vjp_into(y, gy, x, before, present);
     return before;
   }
-
- private:
-  template <class Body>
-  static auto expand(const Body& body) {
-    return [&]<std::size_t... I>(std::index_sequence<I...>) {
-      return body(std::integral_constant<std::size_t, I>{}...);
-    }
-    (std::make_index_sequence<N>{});
-  }
-
-  const Op& op_;
-  Shape shape_;
 };
+
+template <class T, class Op, std::size_t... I>
+ErasedOperation<T> erase(const Op& op, Shape shape, std::index_sequence<I...>) {
+  if constexpr (Operation<Op, T, sizeof...(I)>)
+    return {[op](Block<T>& y, const Inputs<T>& x) { op.forward(y.out(), x[I].in()...); },
+            [op](const Block<T>& y, Block<T>& dy, const Inputs<T>& x, const Inputs<T>& dx, const Presence& present) {
+              op.jvp(y.in(), dy.out(), x[I].in()..., dx[I].in(present[I])...);
+            },
+            [op](const Block<T>& y, Block<T>& gy, const Inputs<T>& x, Inputs<T>& gx, const Presence& present) {
+              op.vjp(y.in(), gy.out(), x[I].in()..., gx[I].out(present[I])...);
+            },
+            shape};
+  else
+    return {};
+}
 
 inline bool close(double a, double b, double tolerance) {
   return a == b || std::abs(a - b) <= tolerance * std::max({1.0, std::abs(a), std::abs(b)});
 }
 
 /// The checks of one operation at one point.
-template <class Op, std::size_t N>
 class OperationChecker {
  public:
-  template <class T>
-  using Inputs = std::array<Block<T>, N>;
-
-  OperationChecker(const Op& op, const Inputs<double>& x, const OperationCheckOptions& options)
+  OperationChecker(ErasedOperation<double> op, ErasedOperation<float> in_float, ErasedOperation<Dual<double>> on_dual,
+                   const Inputs<double>& x, const OperationCheckOptions& options)
       : options_(options),
         stream_(options.seed, Purpose::user, 0, 0),
-        run_(op, shapes(x)),
+        op_(std::move(op)),
+        in_float_(std::move(in_float)),
+        on_dual_(std::move(on_dual)),
         x_(x),
-        y_(run_.forward(x)),
-        gy_(random(run_.shape())) {
-    for (std::size_t k = 0; k < N; ++k) dx_[k] = random(x[k].shape);
-  }
+        dx_(random_like(x)),
+        y_(op_.forward(x)),
+        gy_(random(op_.shape)) {}
 
   void check() {
     check_that_all_is_set();
-    std::vector<Presence<N>> presences(1);
-    presences[0].fill(true);
-    for (std::size_t k = 0; N > 1 && k < N; ++k) presences.push_back(only(k));
-    for (const Presence<N>& present : presences) check_jvp(present);
+    std::vector<Presence> presences{all()};
+    for (std::size_t k = 0; x_.size() > 1 && k < x_.size(); ++k) presences.push_back(only(k));
+    for (const Presence& present : presences) check_jvp(present);
     const Inputs<double> differences = gradient_by_differences();
-    for (const Presence<N>& present : presences) check_vjp(present, differences);
-    for (const Presence<N>& present : presences) check_adjoint(present);
-    if constexpr (Operation<Op, float, N>) check_float();
-    if constexpr (Operation<Op, Dual<double>, N>) check_dual();
+    for (const Presence& present : presences) check_vjp(present, differences);
+    for (const Presence& present : presences) check_adjoint(present);
+    if (in_float_) check_float();
+    if (on_dual_) check_dual();
   }
 
  private:
-  static std::array<Shape, N> shapes(const Inputs<double>& x) {
-    std::array<Shape, N> result;
-    for (std::size_t k = 0; k < N; ++k) result[k] = x[k].shape;
-    return result;
-  }
-  static Presence<N> only(std::size_t k) {
-    Presence<N> present{};
+  Presence all() const { return Presence(x_.size(), true); }
+  Presence only(std::size_t k) const {
+    Presence present(x_.size(), false);
     present[k] = true;
-    return present;
-  }
-  static Presence<N> all() {
-    Presence<N> present;
-    present.fill(true);
     return present;
   }
   static Inputs<double> zeros(const Inputs<double>& like) {
     Inputs<double> result;
-    for (std::size_t k = 0; k < N; ++k) result[k] = Block<double>(like[k].shape);
+    for (const Block<double>& block : like) result.emplace_back(block.shape);
     return result;
   }
   template <class T, class Convert>
   static Inputs<T> converted(const Inputs<double>& from, const Convert& convert) {
     Inputs<T> result;
-    for (std::size_t k = 0; k < N; ++k) result[k] = Block<T>(from[k], convert);
+    for (const Block<double>& block : from) result.emplace_back(block, convert);
+    return result;
+  }
+  Inputs<double> random_like(const Inputs<double>& like) {
+    Inputs<double> result;
+    for (const Block<double>& block : like) result.push_back(random(block.shape));
     return result;
   }
   Block<double> random(Shape shape) {
@@ -194,59 +189,58 @@ class OperationChecker {
     }
   }
   static std::string input(std::size_t k) { return " for input " + std::to_string(k); }
-  static std::string inputs(const Presence<N>& present) {
-    for (std::size_t k = 0; k < N; ++k)
-      if (N > 1 && present == only(k)) return " for input " + std::to_string(k) + " alone";
+  std::string inputs(const Presence& present) const {
+    for (std::size_t k = 0; k < x_.size(); ++k)
+      if (present != all() && present == only(k)) return input(k) + " alone";
     return {};
   }
 
   void check_that_all_is_set() const {
     constexpr double other = -7.25;
-    compare(y_, run_.forward(x_, other), 0.0, "forward must set every entry", "over 0 it gives", "over -7.25");
-    compare(run_.jvp(y_, x_, dx_, all()), run_.jvp(y_, x_, dx_, all(), other), 0.0, "jvp must set every entry",
+    compare(y_, op_.forward(x_, other), 0.0, "forward must set every entry", "over 0 it gives", "over -7.25");
+    compare(op_.jvp(y_, x_, dx_, all()), op_.jvp(y_, x_, dx_, all(), other), 0.0, "jvp must set every entry",
             "over 0 it gives", "over -7.25");
   }
 
   /// f at x + step·dx for the inputs that are present.
-  Block<double> shifted(const Presence<N>& present, double step) const {
+  Block<double> shifted(const Presence& present, double step) const {
     Inputs<double> x = x_;
-    for (std::size_t k = 0; k < N; ++k)
+    for (std::size_t k = 0; k < x_.size(); ++k)
       for (Eigen::Index i = 0; present[k] && i < x[k].size(); ++i) x[k][i] += step * dx_[k][i];
-    return run_.forward(x);
+    return op_.forward(x);
   }
   /// An entry that does not move has slope 0, though it be infinite.
   static double difference(double plus, double minus, double step) {
     return plus == minus ? 0.0 : (plus - minus) / (2.0 * step);
   }
-  void check_jvp(const Presence<N>& present) const {
+  void check_jvp(const Presence& present) const {
     const Block<double> plus = shifted(present, options_.step), minus = shifted(present, -options_.step);
     Block<double> expected(y_.shape);
     for (Eigen::Index i = 0; i < y_.size(); ++i) expected[i] = difference(plus[i], minus[i], options_.step);
-    compare(run_.jvp(y_, x_, dx_, present), expected, options_.tolerance, "jvp" + inputs(present),
-            "the operation gives", "central differences give");
+    compare(op_.jvp(y_, x_, dx_, present), expected, options_.tolerance, "jvp" + inputs(present), "the operation gives",
+            "central differences give");
   }
 
   /// Jᵀ gy, entry by entry.
   Inputs<double> gradient_by_differences() const {
     Inputs<double> gradient = zeros(x_), x = x_;
-    for (std::size_t k = 0; k < N; ++k)
+    for (std::size_t k = 0; k < x_.size(); ++k)
       for (Eigen::Index i = 0; i < x[k].size(); ++i) {
         const double middle = x[k][i], step = options_.step * std::max(1.0, std::abs(middle));
         x[k][i] = middle + step;
-        const Block<double> plus = run_.forward(x);
+        const Block<double> plus = op_.forward(x);
         x[k][i] = middle - step;
-        const Block<double> minus = run_.forward(x);
+        const Block<double> minus = op_.forward(x);
         x[k][i] = middle;
         for (Eigen::Index j = 0; j < y_.size(); ++j) gradient[k][i] += gy_[j] * difference(plus[j], minus[j], step);
       }
     return gradient;
   }
-  void check_vjp(const Presence<N>& present, const Inputs<double>& differences) {
-    const Inputs<double> gx = run_.vjp(y_, gy_, x_, present, zeros(x_));
-    Inputs<double> before;
-    for (std::size_t k = 0; k < N; ++k) before[k] = random(x_[k].shape);
-    const Inputs<double> added = run_.vjp(y_, gy_, x_, present, before);
-    for (std::size_t k = 0; k < N; ++k) {
+  void check_vjp(const Presence& present, const Inputs<double>& differences) {
+    const Inputs<double> gx = op_.vjp(y_, gy_, x_, present, zeros(x_));
+    const Inputs<double> before = random_like(x_);
+    const Inputs<double> added = op_.vjp(y_, gy_, x_, present, before);
+    for (std::size_t k = 0; k < x_.size(); ++k) {
       if (!present[k]) continue;
       compare(gx[k], differences[k], options_.tolerance, "vjp" + input(k), "the operation gives",
               "central differences give");
@@ -257,15 +251,15 @@ class OperationChecker {
     }
   }
   /// ⟨J dx, gy⟩ = ⟨dx, Jᵀ gy⟩.
-  void check_adjoint(const Presence<N>& present) const {
-    const Block<double> dy = run_.jvp(y_, x_, dx_, present);
-    const Inputs<double> gx = run_.vjp(y_, gy_, x_, present, zeros(x_));
+  void check_adjoint(const Presence& present) const {
+    const Block<double> dy = op_.jvp(y_, x_, dx_, present);
+    const Inputs<double> gx = op_.vjp(y_, gy_, x_, present, zeros(x_));
     double left = 0.0, right = 0.0, scale = 1.0;
     for (Eigen::Index i = 0; i < dy.size(); ++i) {
       left += dy[i] * gy_[i];
       scale += std::abs(dy[i] * gy_[i]);
     }
-    for (std::size_t k = 0; k < N; ++k)
+    for (std::size_t k = 0; k < x_.size(); ++k)
       for (Eigen::Index i = 0; present[k] && i < gx[k].size(); ++i) right += dx_[k][i] * gx[k][i];
     if (!(std::abs(left - right) <= options_.adjoint_tolerance * scale))
       fail("check_operation: the adjoint identity", inputs(present), ": <J dx, gy> is ", left, ", <dx, J' gy> is ",
@@ -277,15 +271,16 @@ class OperationChecker {
     const auto round = [](double number) { return static_cast<double>(static_cast<float>(number)); };
     const Inputs<double> x = converted<double>(x_, round);
     const Inputs<float> xf = converted<float>(x_, narrow), dxf = converted<float>(dx_, narrow);
-    const Block<double> y = run_.forward(x);
-    const Block<float> yf = run_.forward(xf);
+    const Block<double> y = op_.forward(x);
+    const Block<float> yf = in_float_.forward(xf);
     const double tolerance = options_.float_tolerance;
     compare(yf, y, tolerance, "forward in float", "float gives", "double");
-    compare(run_.jvp(yf, xf, dxf, all()), run_.jvp(y, x, dx_, all()), tolerance, "jvp in float", "float gives",
+    compare(in_float_.jvp(yf, xf, dxf, all()), op_.jvp(y, x, dx_, all()), tolerance, "jvp in float", "float gives",
             "double");
-    const Inputs<double> gx = run_.vjp(y, gy_, x, all(), zeros(x));
-    const Inputs<float> gxf = run_.vjp(yf, Block<float>(gy_, narrow), xf, all(), converted<float>(zeros(x), narrow));
-    for (std::size_t k = 0; k < N; ++k)
+    const Inputs<double> gx = op_.vjp(y, gy_, x, all(), zeros(x));
+    const Inputs<float> gxf =
+        in_float_.vjp(yf, Block<float>(gy_, narrow), xf, all(), converted<float>(zeros(x), narrow));
+    for (std::size_t k = 0; k < x_.size(); ++k)
       compare(gxf[k], gx[k], tolerance, "vjp" + input(k) + " in float", "float gives", "double");
   }
 
@@ -294,17 +289,17 @@ class OperationChecker {
     const auto constant = [](double number) { return Dual<double>(number); };
     const auto derivative = [](Dual<double> number) { return number.derivative; };
     Inputs<Dual<double>> x = converted<Dual<double>>(x_, constant);
-    for (std::size_t k = 0; k < N; ++k)
+    for (std::size_t k = 0; k < x_.size(); ++k)
       for (Eigen::Index i = 0; i < x[k].size(); ++i) x[k][i].derivative = dx_[k][i];
-    const Block<Dual<double>> y = run_.forward(x);
+    const Block<Dual<double>> y = on_dual_.forward(x);
     compare(y, y_, options_.tolerance, "forward on dual numbers", "the value is", "double gives");
-    compare(Block<double>(y, derivative), run_.jvp(y_, x_, dx_, all()), options_.tolerance, "forward on dual numbers",
+    compare(Block<double>(y, derivative), op_.jvp(y_, x_, dx_, all()), options_.tolerance, "forward on dual numbers",
             "the derivative is", "jvp gives");
 
     const auto zero = converted<Dual<double>>(zeros(x_), constant);
-    const Inputs<Dual<double>> gx = run_.vjp(y, Block<Dual<double>>(gy_, constant), x, all(), zero);
+    const Inputs<Dual<double>> gx = on_dual_.vjp(y, Block<Dual<double>>(gy_, constant), x, all(), zero);
     const Inputs<double> plus = shifted_vjp(options_.step), minus = shifted_vjp(-options_.step);
-    for (std::size_t k = 0; k < N; ++k) {
+    for (std::size_t k = 0; k < x_.size(); ++k) {
       Block<double> expected(x_[k].shape);
       for (Eigen::Index i = 0; i < expected.size(); ++i)
         expected[i] = difference(plus[k][i], minus[k][i], options_.step);
@@ -314,25 +309,34 @@ class OperationChecker {
   }
   Inputs<double> shifted_vjp(double step) const {
     Inputs<double> x = x_;
-    for (std::size_t k = 0; k < N; ++k)
+    for (std::size_t k = 0; k < x_.size(); ++k)
       for (Eigen::Index i = 0; i < x[k].size(); ++i) x[k][i] += step * dx_[k][i];
-    return run_.vjp(run_.forward(x), gy_, x, all(), zeros(x));
+    return op_.vjp(op_.forward(x), gy_, x, all(), zeros(x));
   }
 
   OperationCheckOptions options_;
   Stream stream_;
-  OperationRunner<Op, N> run_;
+  ErasedOperation<double> op_;
+  ErasedOperation<float> in_float_;
+  ErasedOperation<Dual<double>> on_dual_;
   Inputs<double> x_, dx_;
   Block<double> y_, gy_;
 };
 
+template <class Op, std::size_t... I>
+void examine(const Op& op, const Inputs<double>& x, const OperationCheckOptions& options,
+             std::index_sequence<I...> inputs) {
+  const Shape shape = op.shape(x[I].shape...);
+  OperationChecker(erase<double>(op, shape, inputs), erase<float>(op, shape, inputs),
+                   erase<Dual<double>>(op, shape, inputs), x, options)
+      .check();
+}
+
 /// Whether the operation takes inputs like these.
-template <class Op, std::size_t N>
-bool accepts(const Op& op, const std::array<Block<double>, N>& x) {
-  std::array<Shape, N> shapes;
-  for (std::size_t k = 0; k < N; ++k) shapes[k] = x[k].shape;
+template <class Op, std::size_t... I>
+bool accepts(const Op& op, const Inputs<double>& x, std::index_sequence<I...>) {
   try {
-    OperationRunner<Op, N>(op, shapes);
+    static_cast<void>(op.shape(x[I].shape...));
   } catch (const std::invalid_argument&) {
     return false;
   }
@@ -359,20 +363,21 @@ void check_operation(const Op& op, const OperationInput (&inputs)[N], const Oper
   static_assert(Operation<Op, double, N>,
                 "check_operation: the operation needs `shape`, `forward`, `jvp` and `vjp` on double for as many inputs "
                 "as are given, and must be trivially copyable (see gfn/ad/operation.hpp)");
+  constexpr auto all = std::make_index_sequence<N>{};
   Stream stream(options.seed, Purpose::user, 1, 0);
-  std::array<detail::Block<double>, N> x;
-  for (std::size_t k = 0; k < N; ++k) {
-    x[k] = detail::Block<double>(inputs[k].shape);
-    for (Eigen::Index i = 0; i < x[k].size(); ++i)
-      x[k][i] =
-          inputs[k].given ? inputs[k].values.data()[i] : options.low + (options.high - options.low) * stream.uniform();
+  detail::Inputs<double> x;
+  for (const OperationInput& input : inputs) {
+    x.emplace_back(input.shape);
+    for (Eigen::Index i = 0; i < input.shape.size(); ++i)
+      x.back()[i] =
+          input.given ? input.values.data()[i] : options.low + (options.high - options.low) * stream.uniform();
   }
-  detail::OperationChecker<Op, N>(op, x, options).check();
+  detail::examine(op, x, options, all);
 
   const Eigen::Index rows = x[0].shape.rows;
   for (auto& block : x)
-    if (block.shape.rows == rows) block = detail::Block<double>(Shape{0, block.shape.cols});
-  if (options.zero_rows && rows > 0 && detail::accepts(op, x)) detail::OperationChecker<Op, N>(op, x, options).check();
+    if (block.shape.rows == rows) block = detail::Block<double>({0, block.shape.cols});
+  if (options.zero_rows && rows > 0 && detail::accepts(op, x, all)) detail::examine(op, x, options, all);
 }
 
 }  // namespace gfn::testing
