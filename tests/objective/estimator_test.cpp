@@ -1,0 +1,346 @@
+// SPDX-License-Identifier: MIT
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <numeric>
+#include <vector>
+
+#include <gfn/environment/hypergrid.hpp>
+#include <gfn/exact/gradient.hpp>
+#include <gfn/exact/values.hpp>
+#include <gfn/policy/neural.hpp>
+#include <gfn/policy/uniform.hpp>
+#include <gfn/trainer/coupled_trainer.hpp>
+#include <gfn/trainer/objective_trainer.hpp>
+#include <gfn/trainer/policy_gradient_trainer.hpp>
+
+#include "catch.hpp"
+#include "environment/environments.hpp"
+#include "tabular.hpp"
+
+// What the trainers estimate from sampled trajectories, against what they ought to.
+
+namespace {
+
+using gfn::HyperGrid;
+using gfn::exact::GradientMoments;
+using gfn::exact::StateGraph;
+using tabular::Table;
+using Actions = std::vector<gfn::Action>;
+
+constexpr double log_z = 0.4;
+
+/// A z-test for each coordinate of a mean of `count` independent estimates. With the limit 5 a right mean fails with a
+/// probability below 6e-7 per coordinate; all tests of this file have fewer than 1500, so the level is below 1e-3
+/// altogether (Bonferroni). The seed is fixed, so a pass stays a pass.
+void check_mean(const Eigen::VectorXd& mean, const GradientMoments& exact, int count) {
+  REQUIRE(mean.size() == exact.mean.size());
+  double worst = 0;
+  int tested = 0;
+  for (Eigen::Index i = 0; i < mean.size(); ++i) {
+    const double error = std::abs(mean[i] - exact.mean[i]);
+    const double deviation = std::sqrt(exact.covariance(i, i) / count);
+    if (deviation < 1e-12) {  // the same in every trajectory
+      CHECK(error < 1e-12);
+    } else {
+      worst = std::max(worst, error / deviation);
+      ++tested;
+    }
+  }
+  CHECK(tested > 0);
+  CHECK(worst < 5);
+  CHECK(worst > 0.1);  // a random number was compared, not the exact one with itself
+}
+
+/// The gradients of parameters, one after the other; they are left zero.
+template <class... T>
+Eigen::VectorXd take_gradient(gfn::Parameters<T>&... parameters) {
+  Eigen::VectorXd gradient((parameters.size() + ...));
+  Eigen::Index first = 0;
+  const auto take = [&](auto& p) {
+    gradient.segment(first, p.size()) = p.grad().template cast<double>();
+    first += p.size();
+    p.zero_grad();
+  };
+  (take(parameters), ...);
+  return gradient;
+}
+
+/// A batch of trajectories by a forward policy.
+template <class E, class P>
+gfn::Batch<E> rollout(const E& env, P& forward, int trajectories, std::uint64_t iteration = 0) {
+  gfn::Batch<E> batch(env);
+  gfn::PolicyEvaluation<typename P::Scalar, P, E> evaluation(forward, env, gfn::Direction::forward, gfn::Sampling::yes);
+  gfn::ForwardSampler<E> sampler(env);
+  sampler.sample(batch, evaluation, trajectories, gfn::Random{11}, iteration);
+  return batch;
+}
+/// Walks back by a backward policy from where the trajectories of a batch ended.
+template <class T = double, class E, class P>
+gfn::Batch<E> walk_back(const gfn::Batch<E>& ends, P& backward) {
+  const E& env = ends.environment();
+  gfn::Batch<E> batch(env);
+  gfn::PolicyEvaluation<T, P, E> evaluation(backward, env, gfn::Direction::backward, gfn::Sampling::yes);
+  gfn::BackwardSampler<E> sampler(env);
+  sampler.sample(
+      batch, evaluation, ends.trajectories(), [&](int i) -> const auto& { return ends.terminal_state(i); },
+      gfn::Random{12}, 0);
+  return batch;
+}
+
+/// Samples many trajectories and compares with the exact expectation: both policies, log Z and both critics.
+template <class E, class Forward, class Backward, class Value>
+void check_sampled(const StateGraph<E>& graph, Forward& forward, Backward& backward, Value& value,
+                   Value& backward_value, double lambda) {
+  const E& env = graph.environment();
+  const int count = 20000;
+  auto batch = rollout(env, forward, count);
+  const auto check_forward = [&](auto& trainer, auto&... parameters) {
+    const auto add = [&](gfn::Batch<E>& b) { trainer.gradient(b); };
+    const auto exact = gfn::exact::expected_gradient(graph, forward, {}, add, parameters...);
+    add(batch);
+    check_mean(take_gradient(parameters...), exact, count);
+  };
+  auto balance = gfn::trajectory_balance_trainer(env, forward, backward, {.initial_log_z = log_z});
+  check_forward(balance, forward.parameters(), backward.parameters(), balance.log_z().parameters());
+  auto trainer = gfn::coupled_trainer(env, forward, backward, value, backward_value,
+                                      {.forward = {.lambda = lambda, .center = false, .initial_log_z = log_z},
+                                       .backward = {.lambda = lambda, .center = false}});
+  check_forward(trainer, forward.parameters(), trainer.log_z().parameters(), value.parameters());
+
+  auto back = walk_back(batch, backward);
+  const auto add = [&](gfn::Batch<E>& b) { trainer.backward_gradient(b); };
+  const auto exact = gfn::exact::expected_backward_gradient(graph, forward, backward, {}, add, backward.parameters(),
+                                                            backward_value.parameters());
+  add(back);
+  check_mean(take_gradient(backward.parameters(), backward_value.parameters()), exact, count);
+}
+
+template <class E>
+void check_sampled_tables(const E& env) {
+  const StateGraph graph(env);
+  auto forward = tabular::random_forward(graph, 1);
+  auto backward = tabular::random_backward(graph, 2);
+  auto value = tabular::random_value(graph, 3);
+  auto backward_value = tabular::random_value(graph, 4);
+  check_sampled(graph, forward, backward, value, backward_value, 1);
+  const auto log_f = gfn::exact::forward_log_probabilities(graph, forward);
+  const auto log_b = gfn::exact::backward_log_probabilities(graph, backward);
+  auto exact_value = tabular::value_table(graph, gfn::exact::forward_values(graph, log_f, log_b, log_z));
+  auto exact_backward = tabular::value_table(graph, gfn::exact::backward_values(graph, log_f, log_b));
+  check_sampled(graph, forward, backward, exact_value, exact_backward, 0.9);
+}
+
+double norm_of_difference(const Eigen::VectorXd& a, const Eigen::VectorXd& b) {
+  return (a - b).norm() / std::max(a.norm(), 1e-300);
+}
+
+}  // namespace
+
+TEST_CASE("sampled gradients have the exact mean: tables") {
+  check_sampled_tables(HyperGrid{{.dimension = 2, .side = 3}});
+  check_sampled_tables(environments::PrependAppend{});
+}
+
+TEST_CASE("sampled gradients have the exact mean: networks") {
+  const HyperGrid env{{.dimension = 2, .side = 3}};
+  const StateGraph graph(env);
+  gfn::Random random{5};
+  const gfn::MlpOptions options{.hidden = {3}};
+  auto forward = gfn::mlp_policy<double>(env, options, random);
+  auto backward = gfn::mlp_backward<double>(env, options, random);
+  auto value = gfn::mlp_value<double>(env, options, random);
+  auto backward_value = gfn::mlp_value<double>(env, options, random);
+  check_sampled(graph, forward, backward, value, backward_value, 1);
+}
+
+TEST_CASE("centred gradients have the exact mean over pairs and triples of trajectories") {
+  const HyperGrid env{{.dimension = 2, .side = 2}};
+  const StateGraph graph(env);
+  REQUIRE(gfn::exact::num_trajectories(graph) == 5);
+  auto forward = tabular::random_forward(graph, 1);
+  auto backward = tabular::random_backward(graph, 2);
+  auto value = tabular::random_value(graph, 3);
+  const auto trainer_of = [&](bool center) {
+    return gfn::policy_gradient_trainer(env, forward, backward, value, {.center = center, .initial_log_z = log_z});
+  };
+  auto centred = trainer_of(true);
+  auto plain = trainer_of(false);
+  auto& parameters = forward.parameters();
+  const auto plain_mean = gfn::exact::expected_gradient(
+                              graph, forward, {}, [&](auto& b) { plain.gradient(b); }, parameters)
+                              .mean;
+  // centred by hand
+  gfn::PolicyEvaluation<double, Table<HyperGrid>, HyperGrid> evaluation(forward, env, gfn::Direction::forward);
+  gfn::Tape<double> tape;
+  const auto by_hand = [&](auto& batch) {
+    plain.gradient(batch);
+    parameters.zero_grad();
+    std::vector<double> advantage(plain.advantages().advantage().begin(), plain.advantages().advantage().end());
+    const double mean =
+        std::accumulate(advantage.begin(), advantage.end(), 0.0) / static_cast<double>(advantage.size());
+    for (double& a : advantage) a -= mean;
+    evaluation.evaluate(batch.table());
+    tape.clear();
+    tape.backward(gfn::policy_gradient_loss(tape, evaluation, batch, advantage));
+  };
+  for (const int size : {2, 3}) {
+    const auto exact = gfn::exact::expected_gradient(
+        graph, forward, {.batch = size}, [&](auto& b) { centred.gradient(b); }, parameters);
+    const auto expected = gfn::exact::expected_gradient(graph, forward, {.batch = size}, by_hand, parameters);
+    CHECK(norm_of_difference(expected.mean, exact.mean) < 1e-12);
+    CHECK((exact.mean - plain_mean).norm() > 0.05 * plain_mean.norm());  // biased, by O(1/N)
+    // sampled
+    const int batches = 4000;
+    Eigen::VectorXd mean = Eigen::VectorXd::Zero(parameters.size());
+    gfn::Batch<HyperGrid> batch(env);
+    gfn::ForwardSampler<HyperGrid> sampler(env);
+    gfn::PolicyEvaluation<double, Table<HyperGrid>, HyperGrid> acting(forward, env, gfn::Direction::forward,
+                                                                      gfn::Sampling::yes);
+    for (int i = 0; i < batches; ++i) {
+      sampler.sample(batch, acting, size, gfn::Random{13}, static_cast<std::uint64_t>(i));
+      centred.gradient(batch);
+      mean += take_gradient(parameters) / batches;
+    }
+    check_mean(mean, exact, batches);
+  }
+}
+
+TEMPLATE_TEST_CASE("a step takes the gradient of its own batch, with the activations of the rollout", "", float,
+                   double) {
+  const HyperGrid env{{.dimension = 2, .side = 8}};
+  const double tolerance = std::is_same_v<TestType, float> ? 1e-5 : 1e-12;
+  const gfn::MlpOptions options{.hidden = {16, 16}};
+  gfn::Random first{5}, second{5};
+  auto backward = gfn::uniform_backward(env);
+  const gfn::Random random{6};
+  SECTION("trajectory balance") {
+    auto policy = gfn::mlp_policy<TestType>(env, options, first);
+    auto copy = gfn::mlp_policy<TestType>(env, options, second);
+    auto trainer = gfn::trajectory_balance_trainer(env, policy, backward);
+    auto by_hand = gfn::trajectory_balance_trainer(env, copy, backward);
+    gfn::Adam<TestType> adam;
+    adam.add(copy.parameters(), {.learning_rate = 1e-3});
+    adam.add(by_hand.log_z().parameters(), {.learning_rate = 0.1});
+    for (int i = 0; i < 3; ++i) {
+      const auto report = trainer.step(random, 32);
+      gfn::Batch<HyperGrid> batch = trainer.batch();
+      CHECK(report.loss == Approx(by_hand.gradient(batch)).epsilon(tolerance));
+      adam.step();
+      CHECK(norm_of_difference(policy.parameters().value().template cast<double>(),
+                               copy.parameters().value().template cast<double>()) < tolerance);
+    }
+  }
+  SECTION("policy gradient") {
+    auto policy = gfn::mlp_policy<TestType>(env, options, first);
+    auto value = gfn::mlp_value<TestType>(env, options, first);
+    auto copy = gfn::mlp_policy<TestType>(env, options, second);
+    auto value_copy = gfn::mlp_value<TestType>(env, options, second);
+    auto trainer = gfn::policy_gradient_trainer(env, policy, backward, value);
+    auto by_hand = gfn::policy_gradient_trainer(env, copy, backward, value_copy);
+    gfn::Adam<TestType> adam;
+    adam.add(copy.parameters(), {.learning_rate = 1e-3});
+    adam.add(by_hand.log_z().parameters(), {.learning_rate = 0.1});
+    adam.add(value_copy.parameters(), {.learning_rate = 5e-3});
+    for (int i = 0; i < 3; ++i) {
+      const auto report = trainer.step(random, 32);
+      gfn::Batch<HyperGrid> batch = trainer.batch();
+      CHECK(report.loss == Approx(by_hand.gradient(batch)).epsilon(tolerance));
+      adam.step();
+      CHECK(norm_of_difference(policy.parameters().value().template cast<double>(),
+                               copy.parameters().value().template cast<double>()) < tolerance);
+      CHECK(norm_of_difference(value.parameters().value().template cast<double>(),
+                               value_copy.parameters().value().template cast<double>()) < tolerance);
+    }
+  }
+}
+
+TEMPLATE_TEST_CASE("grouped and ungrouped states give the same gradients, to rounding", "", float, double) {
+  const double tolerance = std::is_same_v<TestType, float> ? 1e-5 : 1e-12;
+  const environments::PrependAppend env{.letters = 3, .length = 4};
+  gfn::Random random{5};
+  const gfn::MlpOptions options{.hidden = {16, 16}};
+  auto forward = gfn::mlp_policy<TestType>(env, options, random);
+  auto backward = gfn::mlp_backward<TestType>(env, options, random);
+  auto value = gfn::mlp_value<TestType>(env, options, random);
+  auto backward_value = gfn::mlp_value<TestType>(env, options, random);
+  const auto sampled = rollout(env, forward, 64);
+  std::vector<Actions> trajectories(64);
+  for (int i = 0; i < 64; ++i)
+    for (const gfn::Step& step : sampled.steps(i)) trajectories[static_cast<std::size_t>(i)].push_back(step.action);
+  auto grouped = gfn::batch_from_trajectories(env, trajectories);
+  auto apart = gfn::batch_from_trajectories(env, trajectories, false);
+  REQUIRE(apart.table().rows() > 2 * grouped.table().rows());
+
+  auto balance = gfn::trajectory_balance_trainer(env, forward, backward, {.initial_log_z = log_z});
+  CHECK(balance.gradient(apart) == Approx(balance.gradient(grouped)).epsilon(tolerance));
+  auto trainer = gfn::coupled_trainer(env, forward, backward, value, backward_value);
+  const auto compare = [&](const auto& add) {
+    const auto gradient = [&](auto& batch) {
+      take_gradient(forward.parameters(), backward.parameters(), value.parameters(), backward_value.parameters());
+      add(batch);
+      return take_gradient(forward.parameters(), backward.parameters(), value.parameters(),
+                           backward_value.parameters());
+    };
+    const Eigen::VectorXd one = gradient(grouped);
+    CHECK(one.norm() > 1e-3);
+    CHECK(norm_of_difference(one, gradient(apart)) < tolerance);
+  };
+  compare([&](auto& batch) { balance.gradient(batch); });
+  compare([&](auto& batch) { trainer.gradient(batch); });
+  compare([&](auto& batch) { trainer.backward_gradient(batch); });
+}
+
+TEMPLATE_TEST_CASE("in exact balance, with exact critics, nothing is left to learn", "", HyperGrid,
+                   environments::PrependAppend) {
+  TestType env;
+  if constexpr (std::is_same_v<TestType, HyperGrid>) env = HyperGrid{{.dimension = 2, .side = 4}};
+  const StateGraph graph(env);
+  const double log_z_star = gfn::exact::log_partition(graph);
+  const auto check = [&](auto& backward) {
+    const auto log_b = gfn::exact::backward_log_probabilities(graph, backward);
+    const auto log_f = gfn::exact::induced_forward(graph, log_b);
+    auto forward = tabular::forward_table(graph, log_f);
+    auto value = tabular::value_table(graph, gfn::exact::forward_values(graph, log_f, log_b, log_z_star));
+    auto backward_value = tabular::value_table(graph, gfn::exact::backward_values(graph, log_f, log_b));
+    auto batch = rollout(env, forward, 200);
+    auto back = walk_back(batch, backward);
+    const auto largest = [](auto numbers) {
+      double result = 0;
+      for (const double x : numbers) result = std::max(result, std::abs(x));
+      return result;
+    };
+    const auto gradient = [&] {
+      Eigen::VectorXd g = take_gradient(forward.parameters(), value.parameters(), backward_value.parameters());
+      gfn::visit_parameters(backward, [&](auto& p) { g[0] = std::max(std::abs(g[0]), take_gradient(p).norm()); });
+      return g.norm();
+    };
+    // TB-U, TB-B
+    auto balance = gfn::trajectory_balance_trainer(env, forward, backward, {.initial_log_z = log_z_star});
+    CHECK(balance.gradient(batch) < 1e-24);
+    CHECK(gradient() < 1e-12);
+    CHECK(take_gradient(balance.log_z().parameters()).norm() < 1e-12);
+    // RL-U, and the forward half of RL-B
+    for (const double lambda : {0.0, 0.99, 1.0}) {
+      auto trainer =
+          gfn::policy_gradient_trainer(env, forward, backward, value, {.lambda = lambda, .initial_log_z = log_z_star});
+      CHECK(std::abs(trainer.gradient(batch)) < 1e-12);
+      CHECK(largest(trainer.advantages().advantage()) < 1e-12);
+      CHECK(gradient() < 1e-12);
+      CHECK(take_gradient(trainer.log_z().parameters()).norm() < 1e-12);
+    }
+    // the backward half of RL-B: its costs do not vanish, their advantages do
+    if constexpr (!gfn::UniformPolicyLike<std::remove_reference_t<decltype(backward)>>)
+      for (const double lambda : {0.0, 1.0}) {
+        auto trainer =
+            gfn::coupled_trainer(env, forward, backward, value, backward_value, {.backward = {.lambda = lambda}});
+        trainer.backward_gradient(back);
+        CHECK(largest(trainer.backward_advantages().advantage()) < 1e-12);
+        CHECK(gradient() < 1e-12);
+      }
+  };
+  auto uniform = gfn::uniform_backward(env);
+  check(uniform);
+  auto backward = tabular::random_backward(graph, 2);
+  check(backward);
+}
