@@ -87,6 +87,8 @@ class PolicyEvaluation {
     else
       return choices(row) < 2 ? 0.0 : static_cast<double>(log_row(row)[action]);
   }
+  /// The logit of an action at an evaluated row that has a choice.
+  T logit(int row, Action action) const requires(!uniform) { return outputs_.output(row)[action]; }
   /// log π of a step: of its action, or (backward) of the way back from its child; 0 for the exit's way back.
   double log_probability(const Step& step) const {
     if (direction_ == Direction::forward) return log_probability(step.row, step.action);

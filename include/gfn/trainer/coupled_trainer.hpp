@@ -74,6 +74,7 @@ class CoupledTrainer {
     const double before = seconds.total();
     PhaseClock clock(seconds);
     const Batch<E>& ends = forward_trainer_.batch();
+    if constexpr (requires { reward_.observe(ends); }) reward_.observe(ends);
     sampler_.sample(
         batch_, backward_, trajectories, [&](int i) -> const auto& { return ends.terminal_state(i); }, random,
         iteration);
