@@ -44,7 +44,7 @@ inline int terminal_columns([[maybe_unused]] std::FILE* stream) {
 
 inline std::string short_number(double x) {
   char text[32];
-  std::snprintf(text, sizeof text, "%.4g", x);
+  std::snprintf(text, sizeof text, std::abs(x) >= 1e4 && std::abs(x) < 1e9 ? "%.0f" : "%.4g", x);
   return text;
 }
 

@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <cstdint>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <string>
+#include <system_error>
+#include <vector>
+
+#include <CLI/CLI.hpp>
+
+#include <gfn/core/error.hpp>
+
+namespace examples {
+
+/// What every training program asks for. Defaults: Niu et al. 2024.
+struct TrainingOptions {
+  std::string method = "rl-u";
+  std::string hidden = "256,256,256,256";
+  std::string critic_hidden = "256,256";
+  int batch = 128;
+  std::int64_t iterations = 1000;
+  double learning_rate = 1e-3;
+  double log_z_rate = 0.1;
+  double critic_rate = 5e-3;
+  double lambda = 0.99;
+  double epsilon = 0;
+  double epsilon_decay = 0.99;
+  std::int64_t seed = 1;
+  std::int64_t evaluate_every = 10;
+  std::string log, plot, checkpoint;
+  bool resume = false;
+  bool quiet = false;
+
+  bool is_policy_gradient() const { return method.starts_with("rl-"); }
+  /// Whether the log has a line of this iteration even if training goes on.
+  bool is_due(std::int64_t iteration) const { return iteration % (evaluate_every > 0 ? evaluate_every : 10) == 0; }
+};
+
+inline constexpr const char* methods[] = {"tb-u", "tb-b", "rl-u", "rl-b"};
+
+inline std::string method_names() {
+  std::string names;
+  for (const char* method : methods) names += (names.empty() ? "" : ", ") + std::string(method);
+  return names;
+}
+
+/// The widths of hidden layers.
+inline std::vector<int> parse_widths(const char* option, const std::string& text) {
+  std::vector<int> widths;
+  const char* at = text.c_str();
+  const char* const end = at + text.size();
+  while (true) {
+    int width = 0;
+    const auto [stop, error] = std::from_chars(at, end, width);
+    gfn::require(error == std::errc() && (stop == end || *stop == ',') && width >= 1 && width <= 1 << 16, option,
+                 " is '", text, "', it must be one or more widths between 1 and 65536, with commas between them");
+    widths.push_back(width);
+    if (stop == end) return widths;
+    at = stop + 1;
+  }
+}
+
+/// The end of --help: the methods and the fields of the log.
+inline constexpr const char* training_footer =
+    "Methods:\n"
+    "  tb-u  trajectory balance, uniform backward policy\n"
+    "  tb-b  trajectory balance, backward policy learned by the same loss\n"
+    "  rl-u  policy gradient with a learned value function, uniform backward policy\n"
+    "  rl-b  policy gradients for both policies in turn, each with a value function\n"
+    "\n"
+    "The log has one JSON object a line, written every --evaluate-every iterations and after the last one. Distances\n"
+    "and accuracies compare the exact distribution of the states in which the forward policy ends, P, with the target\n"
+    "P* = R / Z*; logarithms are natural. Fields:\n"
+    "  iteration             iterations done\n"
+    "  trajectories          trajectories sampled by the forward policy so far\n"
+    "  loss                  of this iteration: tb-*: mean square of delta, the logarithm of (Z P_F) / (R P_B) of a\n"
+    "                        trajectory; rl-*: mean of delta, an estimate of log Z - log Z* + KL, 0 at the optimum\n"
+    "  log_z                 the learned log Z\n"
+    "  log_z_error           |log Z - log Z*|\n"
+    "  total_variation       D_TV of P and P*: 0 (equal) to 1\n"
+    "  jensen_shannon        D_JSD of P and P*: 0 to log 2\n"
+    "  mean_reward_accuracy  the mean reward under P over the one under P*, cut to [0, 1]\n"
+    "  mean_reward_ratio     the same, not cut\n"
+    "  distinct_states       different states that the trajectories of this iteration visit\n"
+    "  mean_length           actions of its trajectories, exit included, on average\n"
+    "  train_seconds         time spent in training so far, without evaluation; all else is the same, bit for bit,\n"
+    "                        when the same program runs again with the same options and seed\n"
+    "What was not evaluated is null.";
+
+inline void add_training_options(CLI::App& app, TrainingOptions& options) {
+  const auto option = [&](const char* name, auto& value, const char* text, const char* type) {
+    return app.add_option(name, value, text)->capture_default_str()->type_name(type);
+  };
+  option("--method", options.method, "how to train, see below", "NAME");
+  option("--hidden", options.hidden, "widths of the hidden layers of each policy", "N,N,...");
+  option("--critic-hidden", options.critic_hidden, "the same of each value function (rl-*)", "N,N,...");
+  option("--batch", options.batch, "trajectories an iteration", "N");
+  option("--iterations", options.iterations, "when to stop", "N");
+  option("--learning-rate", options.learning_rate, "of the policies", "X");
+  option("--log-z-rate", options.log_z_rate, "learning rate of log Z", "X");
+  option("--critic-rate", options.critic_rate, "learning rate of the value functions (rl-*)", "X");
+  option("--lambda", options.lambda, "of the forward policy's advantages, in [0, 1] (rl-*)", "X");
+  option("--epsilon", options.epsilon, "share of uniform actions at first, in [0, 1] (tb-*)", "X");
+  option("--epsilon-decay", options.epsilon_decay, "what an iteration leaves of it, in [0, 1]", "X");
+  option("--seed", options.seed, "of all random numbers", "N");
+  option("--evaluate-every", options.evaluate_every,
+         "iterations between exact evaluations;\n0: none, for what is too large to enumerate\n(log lines then come "
+         "every 10 iterations)",
+         "N");
+  option("--log", options.log, "write a log in JSON lines", "FILE");
+  option("--plot", options.plot, "draw the result and the way there, by gnuplot", "FILE.png");
+  option("--checkpoint", options.checkpoint, "keep the state of training here: every 10 s,\nat the end, and at Ctrl-C",
+         "FILE");
+  app.add_flag("--resume", options.resume,
+               "go on from the checkpoint, and in the log, as if\nthere had been no stop; all options that shape\nthe "
+               "training must be the same");
+  app.add_flag("--quiet", options.quiet, "print nothing but errors");
+  app.footer(training_footer);
+  app.get_formatter()->column_width(36);
+}
+
+/// Throws where a file can't be written; does not change it.
+inline void check_writable(const char* option, const std::string& path) {
+  if (path.empty()) return;
+  std::error_code error;
+  gfn::require(!std::filesystem::is_directory(path, error), option, ": '", path, "' is a folder");
+  const bool existed = std::filesystem::exists(path, error);
+  const bool writable = std::ofstream(path, std::ios::app).is_open();
+  if (writable && !existed) std::filesystem::remove(path, error);
+  gfn::require(writable, option, ": cannot write '", path, "'");
+}
+
+/// Throws std::invalid_argument, naming the option, for what can't be meant.
+inline void check_training_options(const TrainingOptions& o) {
+  const auto check_rate = [](const char* name, double rate) {
+    gfn::require(std::isfinite(rate) && rate >= 0, name, " is ", rate, ", it must be finite and at least 0");
+  };
+  const auto check_share = [](const char* name, double share) {
+    gfn::require(share >= 0 && share <= 1, name, " is ", share, ", it must be in [0, 1]");
+  };
+  gfn::require(std::find(std::begin(methods), std::end(methods), o.method) != std::end(methods), "unknown method '",
+               o.method, "', there are: ", method_names());
+  parse_widths("--hidden", o.hidden);
+  parse_widths("--critic-hidden", o.critic_hidden);
+  gfn::require(o.batch >= 1 && o.batch <= 1 << 24, "--batch is ", o.batch, ", it must be between 1 and 16777216");
+  gfn::require(o.iterations >= 1, "--iterations is ", o.iterations, ", it must be at least 1");
+  gfn::require(o.seed >= 0, "--seed is ", o.seed, ", it must be at least 0");
+  gfn::require(o.evaluate_every >= 0, "--evaluate-every is ", o.evaluate_every, ", it must be at least 0");
+  check_rate("--learning-rate", o.learning_rate);
+  check_rate("--log-z-rate", o.log_z_rate);
+  check_rate("--critic-rate", o.critic_rate);
+  check_share("--lambda", o.lambda);
+  check_share("--epsilon", o.epsilon);
+  check_share("--epsilon-decay", o.epsilon_decay);
+  gfn::require(o.epsilon == 0 || !o.is_policy_gradient(), "--epsilon is ", o.epsilon, ", but ", o.method,
+               " learns from its own policy's trajectories alone: it must be 0");
+  gfn::require(!o.resume || !o.checkpoint.empty(), "--resume needs --checkpoint FILE to go on from");
+  check_writable("--log", o.log);
+  check_writable("--plot", o.plot);
+  check_writable("--checkpoint", o.checkpoint);
+  if (!o.checkpoint.empty()) check_writable("--checkpoint", o.checkpoint + ".tmp");  // written first, then renamed
+}
+
+/// A number with as many digits as tell it from any other.
+inline std::string all_digits(double x) {
+  char digits[32];
+  return {digits, std::to_chars(digits, digits + sizeof digits, x).ptr};
+}
+
+/// Everything that shapes the training, one setting a line: a checkpoint fits only where all of it is the same.
+inline std::string describe_training(const TrainingOptions& o) {
+  return "--method " + o.method + "\n--hidden " + o.hidden + "\n--critic-hidden " + o.critic_hidden + "\n--batch " +
+         std::to_string(o.batch) + "\n--learning-rate " + all_digits(o.learning_rate) + "\n--log-z-rate " +
+         all_digits(o.log_z_rate) + "\n--critic-rate " + all_digits(o.critic_rate) + "\n--lambda " +
+         all_digits(o.lambda) + "\n--epsilon " + all_digits(o.epsilon) + "\n--epsilon-decay " +
+         all_digits(o.epsilon_decay) + "\n--seed " + std::to_string(o.seed);
+}
+
+}  // namespace examples

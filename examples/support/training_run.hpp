@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <csignal>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <gfn/gfn.hpp>
+
+#include "exact_evaluation.hpp"
+#include "methods.hpp"
+#include "training_options.hpp"
+
+namespace examples {
+
+/// One point of the convergence curve.
+struct CurvePoint {
+  std::int64_t iteration;
+  double total_variation;
+};
+
+/// What a training comes to.
+struct Outcome {
+  std::vector<double> learned;  ///< exact distribution of the terminating states; empty where it was not evaluated
+  std::vector<CurvePoint> curve;
+  std::int64_t iterations = 0;
+  double log_z = 0;
+  double train_seconds = 0;
+};
+
+/// Ctrl-C, where there is a checkpoint to be written.
+inline volatile std::sig_atomic_t interrupted = 0;
+
+/// Cuts a log back to what it was when the checkpoint of that iteration was written. The line of the iteration itself
+/// goes too where it is only there because training stopped.
+inline void cut_log(const TrainingOptions& options, std::int64_t iteration) {
+  const std::string& path = options.log;
+  if (!std::filesystem::exists(path)) return;
+  const std::string content = gfn::read_file(path);
+  std::string_view rest = content;
+  std::size_t kept = 0;
+  for (std::size_t end; (end = rest.find('\n')) != std::string_view::npos; rest.remove_prefix(end + 1)) {
+    constexpr std::string_view beginning = "{\"iteration\": ";
+    if (!rest.starts_with(beginning)) gfn::fail("--log: '", path, "' is not a log of this program");
+    const std::int64_t i = std::strtoll(rest.data() + beginning.size(), nullptr, 10);
+    if (i > iteration || (i == iteration && !options.is_due(i))) break;
+    kept += end + 1;
+  }
+  if (kept < content.size()) gfn::replace_file(path, std::string_view(content).substr(0, kept));
+}
+
+/// One training with everything around it: evaluation, progress, log, checkpoints.
+template <class E, class Trainer, class Forward>
+class TrainingRun {
+ public:
+  /// `exact` is null where nothing is to be evaluated; `environment` describes the environment for the checkpoint.
+  TrainingRun(const TrainingOptions& options, const std::string& environment, const ExactEvaluation<E>* exact,
+              Trainer& trainer, Forward& forward, gfn::Random& random)
+      : options_(options),
+        description_(environment + '\n' + describe_training(options)),
+        exact_(exact),
+        trainer_(trainer),
+        forward_(forward),
+        random_(random) {}
+
+  Outcome run() {
+    if (options_.resume) resume();
+    if (iteration() < options_.iterations) train();
+    if (exact_ != nullptr && outcome_.learned.empty()) outcome_.learned = exact_->learned(forward_);
+    outcome_.iterations = iteration();
+    outcome_.log_z = trainer_.log_z().value();
+    return std::move(outcome_);
+  }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+
+  std::int64_t iteration() const { return static_cast<std::int64_t>(trainer_.iteration()); }
+
+  void train() {
+    if (!options_.log.empty()) {
+      if (options_.resume) cut_log(options_, iteration());
+      log_.emplace(options_.log, options_.resume ? gfn::JsonLog::Mode::append : gfn::JsonLog::Mode::replace);
+    }
+    if (!options_.checkpoint.empty()) std::signal(SIGINT, [](int) { interrupted = 1; });
+    if (!options_.quiet) progress_.emplace();
+    saved_ = Clock::now();
+    const auto more = static_cast<std::uint64_t>(options_.iterations - iteration());
+    gfn::train(trainer_, {.iterations = more, .batch = options_.batch}, random_,
+               [this](const gfn::IterationReport& report) { observe(report); });
+    progress_.reset();
+  }
+
+  void observe(const gfn::IterationReport& report) {
+    outcome_.train_seconds += report.seconds;
+    const bool last = report.iteration == report.total;
+    if (last || options_.is_due(iteration())) evaluate(report);
+    if (progress_) (*progress_)(report);
+    if (options_.checkpoint.empty()) return;
+    if (last || interrupted != 0 || Clock::now() - saved_ > std::chrono::seconds(10)) save();
+    if (interrupted != 0 && !last)
+      gfn::fail("stopped after iteration ", report.iteration, "; --resume goes on from '", options_.checkpoint, "'");
+  }
+
+  void evaluate(const gfn::IterationReport& report) {
+    Distances d;
+    if (exact_ != nullptr) {
+      outcome_.learned = exact_->learned(forward_);
+      d = exact_->distances(outcome_.learned);
+      outcome_.curve.push_back({iteration(), d.total_variation});
+      if (progress_) progress_->metric("D_TV", d.total_variation);
+    }
+    if (!log_) return;
+    const double log_z_error = exact_ != nullptr ? std::abs(report.log_z - exact_->log_z()) : std::nan("");
+    log_->write(gfn::JsonObject()
+                    .add("iteration", report.iteration)
+                    .add("trajectories", iteration() * options_.batch)
+                    .add("loss", report.loss)
+                    .add("log_z", report.log_z)
+                    .add("log_z_error", log_z_error)
+                    .add("total_variation", d.total_variation)
+                    .add("jensen_shannon", d.jensen_shannon)
+                    .add("mean_reward_accuracy", std::min(d.mean_reward_ratio, 1.0))
+                    .add("mean_reward_ratio", d.mean_reward_ratio)
+                    .add("distinct_states", report.distinct_states)
+                    .add("mean_length", report.mean_length())
+                    .add("train_seconds", outcome_.train_seconds));
+  }
+
+  /// The caller's numbers of the checkpoint: the training time, then the curve.
+  void save() {
+    std::vector<double> numbers = {outcome_.train_seconds};
+    for (const CurvePoint& point : outcome_.curve) {
+      numbers.push_back(static_cast<double>(point.iteration));
+      numbers.push_back(point.total_variation);
+    }
+    gfn::save_checkpoint(options_.checkpoint, trainer_, random_, description_, numbers);
+    saved_ = Clock::now();
+  }
+  void resume() {
+    const std::vector<double> numbers = gfn::load_checkpoint(options_.checkpoint, trainer_, random_, description_);
+    outcome_.train_seconds = numbers.at(0);
+    for (std::size_t i = 1; i + 1 < numbers.size(); i += 2)
+      outcome_.curve.push_back({static_cast<std::int64_t>(numbers[i]), numbers[i + 1]});
+    if (iteration() < options_.iterations && !outcome_.curve.empty() &&
+        !options_.is_due(outcome_.curve.back().iteration))
+      outcome_.curve.pop_back();  // as cut_log does
+  }
+
+  const TrainingOptions& options_;
+  std::string description_;
+  const ExactEvaluation<E>* exact_;
+  Trainer& trainer_;
+  Forward& forward_;
+  gfn::Random& random_;
+  Outcome outcome_;
+  std::optional<gfn::JsonLog> log_;
+  std::optional<gfn::ProgressBar> progress_;
+  Clock::time_point saved_;
+};
+
+/// Trains by the method that the options name.
+template <class E>
+Outcome train(const E& env, const TrainingOptions& options, const std::string& environment,
+              const ExactEvaluation<E>* exact) {
+  gfn::Random random(options.seed);
+  Outcome outcome;
+  with_trainer(env, options, random, [&](auto& trainer, auto& forward) {
+    outcome = TrainingRun(options, environment, exact, trainer, forward, random).run();
+  });
+  return outcome;
+}
+
+/// What came out, beside the uniform distribution and the target.
+template <class E>
+void print_summary(const TrainingOptions& options, const ExactEvaluation<E>* exact, const Outcome& outcome) {
+  std::printf("%s: %lld iterations of %d trajectories, %.1f s of training\n", options.method.c_str(),
+              static_cast<long long>(outcome.iterations), options.batch, outcome.train_seconds);
+  if (exact == nullptr) {
+    std::printf("log Z %.4f (not evaluated exactly)\n", outcome.log_z);
+    return;
+  }
+  const Distances learned = exact->distances(outcome.learned);
+  const Distances uniform = exact->distances(exact->uniform());
+  std::printf("\n%-34s%10s%10s%10s\n", "", "learned", "uniform", "target");
+  std::printf("%-34s%10.4f%10.4f%10.4f\n", "total variation from the target", learned.total_variation,
+              uniform.total_variation, 0.0);
+  std::printf("%-34s%10.4f%10.4f%10.4f\n", "Jensen-Shannon divergence from it", learned.jensen_shannon,
+              uniform.jensen_shannon, 0.0);
+  std::printf("%-34s%10.4f%10.4f%10.4f\n", "mean reward over the target's", learned.mean_reward_ratio,
+              uniform.mean_reward_ratio, 1.0);
+  std::printf("%-34s%10.4f%10s%10.4f\n", "log Z", outcome.log_z, "", exact->log_z());
+}
+
+}  // namespace examples
