@@ -60,9 +60,11 @@ class Batch {
     for (int i = 0; i < trajectories(); ++i) want_reward(terminal_row(i));
     compute_wanted();
   }
-  /// The same for all rows, which must all be able to exit.
-  void compute_all_rewards() {
-    for (int row = 0; row < table_.rows(); ++row) want_reward(row);
+  /// The same for all rows for which wanted(row) holds; they must be able to exit.
+  template <class Wanted>
+  void compute_rewards_where(const Wanted& wanted) {
+    for (int row = 0; row < table_.rows(); ++row)
+      if (wanted(row)) want_reward(row);
     compute_wanted();
   }
 
