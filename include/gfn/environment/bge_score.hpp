@@ -33,14 +33,15 @@ struct BgeOptions {
 
 namespace detail {
 
-/// log det M_SS for sets S of rows and columns of a positive definite matrix M whose Schur complements are known to be
-/// no smaller than `floor`. Either all 2ⁿ are computed at once, or those asked for are cached. A set is one entry,
-/// whatever the node whose score asks for it. May be called from several threads at once.
+/// log det M_SS for sets S of rows and columns of a positive definite matrix M. Either all 2ⁿ are computed at once, or
+/// those asked for are cached. A set is one entry, whatever the node whose score asks for it. May be called from several
+/// threads at once.
 class LogDeterminants {
  public:
-  LogDeterminants(Eigen::MatrixXd matrix, double floor, int table_nodes, int cache_entries)
+  /// A pivot of the Cholesky factor that is not above `smallest_pivot` of its diagonal entry is refused.
+  LogDeterminants(Eigen::MatrixXd matrix, double smallest_pivot, int table_nodes, int cache_entries)
       : matrix_(std::move(matrix)),
-        floor_(floor),
+        smallest_pivot_(smallest_pivot),
         shard_entries_(static_cast<std::size_t>(cache_entries) / num_shards) {
     if (matrix_.rows() > table_nodes) {
       shards_ = std::make_unique<Shard[]>(num_shards);
@@ -94,10 +95,11 @@ class LogDeterminants {
       lower(size, k) = rest / lower(k, k);
       pivot -= lower(size, k) * lower(size, k);
     }
-    if (!(pivot > 0.5 * floor_))
+    if (!(pivot > smallest_pivot_ * matrix_(node, node)))
       fail("BgeScore: variable ", node,
-           " is so nearly a linear function of others that double precision can't tell: ", "a pivot that is at least ",
-           floor_, " comes out as ", pivot, "; rescale the data or drop the variable");
+           " is so nearly a linear function of others that double precision can't tell: ", pivot / matrix_(node, node),
+           " of its variation is left, which must be above ", smallest_pivot_,
+           "; drop the variable, or rescale the data so that t counts");
     lower(size, size) = std::sqrt(pivot);
     factor.nodes[static_cast<std::size_t>(size)] = node;
     return std::log(pivot);
@@ -120,7 +122,7 @@ class LogDeterminants {
   }
 
   Eigen::MatrixXd matrix_;
-  double floor_;
+  double smallest_pivot_;
   std::size_t shard_entries_;
   std::vector<double> table_;
   std::unique_ptr<Shard[]> shards_;
@@ -152,8 +154,10 @@ class BgeScore {
     require(samples.allFinite(), "BgeScore: the data hold a number that is not finite");
     fill_in_options();
     for (int l = 0; l < num_nodes_; ++l) constants_.push_back(constant(l));
-    log_determinants_ = std::make_shared<const detail::LogDeterminants>(posterior_scale(samples), *options_.t,
-                                                                        options_.table_nodes, options_.cache_entries);
+    // Rounding moves a pivot by about epsilon of its diagonal entry: with a smaller one the score would be off by 1.
+    log_determinants_ = std::make_shared<const detail::LogDeterminants>(
+        posterior_scale(samples), num_samples_ * std::numeric_limits<double>::epsilon(), options_.table_nodes,
+        options_.cache_entries);
   }
 
   /// The options, with every value filled in.

@@ -39,7 +39,7 @@ class Dag {
   explicit Dag(int num_nodes = 0) : num_nodes_(num_nodes) {
     require(num_nodes >= 0 && num_nodes <= MaxNodes, "Dag: the number of nodes is ", num_nodes,
             ", it must be between 0 and ", MaxNodes);
-    for (int v = 0; v < num_nodes; ++v) ancestors_[index(v)] = word(node_set(v));
+    for (int v = 0; v < MaxNodes; ++v) ancestors_[index(v)] = word(node_set(v));
   }
 
   int num_nodes() const { return num_nodes_; }
