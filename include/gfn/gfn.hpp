@@ -39,6 +39,9 @@
 #include <gfn/environment/edge_list.hpp>
 #include <gfn/environment/hypergrid.hpp>
 #include <gfn/environment/numeric_table.hpp>
+#include <gfn/environment/sequence.hpp>
+#include <gfn/environment/sequence_reward.hpp>
+#include <gfn/environment/sequence_state.hpp>
 #include <gfn/environment/state_hash.hpp>
 #include <gfn/environment/state_table.hpp>
 #include <gfn/environment/structure_prior.hpp>

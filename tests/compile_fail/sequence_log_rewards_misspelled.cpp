@@ -1,0 +1,12 @@
+// expect: SequenceReward: needs `void log_rewards\(gfn::SequenceRows, std::span<double>\) const` in just this form
+// SPDX-License-Identifier: MIT
+#include <span>
+
+#include <gfn/environment/sequence.hpp>
+
+struct Reward {
+  double operator()(std::span<const gfn::Symbol>) const { return 0; }
+  void log_rewards(gfn::SequenceRows, std::span<double>) {}  // not const: would never be called
+};
+
+gfn::AppendSequence env({.length = 3}, Reward());

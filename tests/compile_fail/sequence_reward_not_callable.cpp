@@ -1,0 +1,11 @@
+// expect: SequenceReward: needs `double operator\(\)\(std::span<const gfn::Symbol>\) const`
+// SPDX-License-Identifier: MIT
+#include <string>
+
+#include <gfn/environment/sequence.hpp>
+
+struct Reward {
+  double operator()(const std::string&) const { return 0; }
+};
+
+gfn::SlotSequence env({.length = 3}, Reward());
