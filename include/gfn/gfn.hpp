@@ -30,6 +30,7 @@
 #include <gfn/core/state_block.hpp>
 #include <gfn/core/table_reader.hpp>
 #include <gfn/core/unique_number.hpp>
+#include <gfn/environment/alphabet.hpp>
 #include <gfn/environment/bayesian_network.hpp>
 #include <gfn/environment/bayesian_network_metrics.hpp>
 #include <gfn/environment/bge_score.hpp>
@@ -39,13 +40,16 @@
 #include <gfn/environment/edge_list.hpp>
 #include <gfn/environment/hypergrid.hpp>
 #include <gfn/environment/numeric_table.hpp>
+#include <gfn/environment/reward_transform.hpp>
 #include <gfn/environment/sequence.hpp>
 #include <gfn/environment/sequence_reward.hpp>
 #include <gfn/environment/sequence_state.hpp>
+#include <gfn/environment/sequence_table.hpp>
 #include <gfn/environment/state_hash.hpp>
 #include <gfn/environment/state_table.hpp>
 #include <gfn/environment/structure_prior.hpp>
 #include <gfn/environment/traits.hpp>
+#include <gfn/environment/tree_ensemble.hpp>
 #include <gfn/exact/distribution.hpp>
 #include <gfn/exact/gradient.hpp>
 #include <gfn/exact/metrics.hpp>

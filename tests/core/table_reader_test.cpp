@@ -49,6 +49,21 @@ TEST_CASE("TableReader reads names, fields and numbers, and knows the line") {
   CHECK(commas.number(1) == 2);
 }
 
+TEST_CASE("TableReader reads comments and integers") {
+  TableReader reader("# one\n#two\r\nn\n7\n#8\n", "t.tsv");
+  CHECK(reader.comments() == std::vector<std::string>{" one", "two"});
+  CHECK(reader.last_line_has_end());
+  REQUIRE(reader.next_row());
+  CHECK(reader.line() == 4);
+  CHECK(reader.integer(0, 7, 7) == 7);
+  CHECK_THROWS_AS(reader.integer(0, 8, 9), gfn::Error);
+  CHECK_THROWS_AS(reader.integer(0, 5, 6), gfn::Error);
+  REQUIRE(reader.next_row());  // only before the header is # special
+  CHECK_THROWS_AS(reader.integer(0, 0, 10), gfn::Error);
+  CHECK(!TableReader("n\n7", "t.tsv").last_line_has_end());
+  CHECK(outcome("# nothing else\n") == "'t.tsv' is empty, it must begin with a line of column names");
+}
+
 TEST_CASE("TableReader refuses malformed tables with the line") {
   CHECK(outcome("a\tb\n1\t2\n3\t4\n") == "10.000000");
   CHECK(outcome("a\tb\n") == "0.000000");

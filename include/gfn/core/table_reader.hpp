@@ -17,14 +17,15 @@
 
 namespace gfn {
 
-/// Reads a table of text row by row: a header of column names, then as many fields in every row, separated by tabs (or
-/// another character, without quoting); lines end in \n or \r\n. What is not so is refused by gfn::Error with the name
-/// of the text and the number of the line.
+/// Reads a table of text row by row: comments, which begin with #, a header of column names, then as many fields in
+/// every row, separated by tabs (or another character, without quoting); lines end in \n or \r\n. What is not so is
+/// refused by gfn::Error with the name of the text and the number of the line.
 class TableReader {
  public:
   /// Reads the header of a text; `name` stands for it in messages.
   TableReader(std::string text, std::string name, char separator = '\t')
       : text_(std::move(text)), name_(std::move(name)), separator_(separator) {
+    while (text_.compare(next_, 1, "#") == 0) comments_.emplace_back(next_line_text().substr(1));
     if (!next_line()) gfn::fail("'", name_, "' is empty, it must begin with a line of column names");
     names_.assign(fields_.begin(), fields_.end());
     for (std::size_t i = 0; i < names_.size(); ++i) {
@@ -42,6 +43,8 @@ class TableReader {
   TableReader& operator=(const TableReader&) = delete;
 
   const std::vector<std::string>& names() const { return names_; }
+  /// The lines before the header, without their #.
+  const std::vector<std::string>& comments() const { return comments_; }
   /// The number of the column with this name; throws gfn::Error, naming those that there are, if there is none.
   int column(std::string_view name) const {
     const auto found = std::find(names_.begin(), names_.end(), name);
@@ -65,14 +68,24 @@ class TableReader {
   double number(int column) const {
     const std::string_view text = field(column);
     double value = 0;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-    if (error != std::errc() || end != text.data() + text.size() || !std::isfinite(value))
+    if (!parse(text, value) || !std::isfinite(value))
       fail("column '", names_[static_cast<std::size_t>(column)], "' holds '", text, "', which is not a finite number");
+    return value;
+  }
+  /// A field of the row as an integer, low ≤ … ≤ high.
+  int integer(int column, int low, int high) const {
+    const std::string_view text = field(column);
+    int value = 0;
+    if (!parse(text, value) || value < low || value > high)
+      fail("column '", names_[static_cast<std::size_t>(column)], "' holds '", text,
+           "', which is not an integer between ", low, " and ", high);
     return value;
   }
 
   /// The number of the row's line in the text, from 1.
   int line() const { return line_; }
+  /// Whether the last line of the text has an end. One without may have been cut in the middle of a number.
+  bool last_line_has_end() const { return text_.ends_with('\n'); }
   /// Throws gfn::Error with the name of the text, the number of the line and the parts.
   template <class... Parts>
   [[noreturn]] void fail(const Parts&... parts) const {
@@ -80,13 +93,23 @@ class TableReader {
   }
 
  private:
-  bool next_line() {
-    if (next_ == text_.size()) return false;
+  template <class T>
+  static bool parse(std::string_view text, T& value) {
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    return error == std::errc() && end == text.data() + text.size();
+  }
+
+  std::string_view next_line_text() {
     const std::size_t end = std::min(text_.find('\n', next_), text_.size());
     std::string_view line(text_.data() + next_, end - next_);
     if (!line.empty() && line.back() == '\r') line.remove_suffix(1);
     next_ = std::min(end + 1, text_.size());
     ++line_;
+    return line;
+  }
+  bool next_line() {
+    if (next_ == text_.size()) return false;
+    std::string_view line = next_line_text();
     fields_.clear();
     for (std::size_t mark; (mark = line.find(separator_)) != line.npos; line.remove_prefix(mark + 1))
       fields_.push_back(line.substr(0, mark));
@@ -99,6 +122,7 @@ class TableReader {
   char separator_;
   std::size_t next_ = 0;  // where the next line begins
   int line_ = 0;
+  std::vector<std::string> comments_;
   std::vector<std::string> names_;
   std::vector<std::string_view> fields_;
 };

@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <cstddef>
+#include <filesystem>
+#include <limits>
+#include <set>
+#include <span>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include <gfn/core/action.hpp>
+#include <gfn/core/error.hpp>
+#include <gfn/core/table_reader.hpp>
+#include <gfn/environment/sequence_reward.hpp>
+#include <gfn/environment/sequence_state.hpp>
+
+namespace gfn {
+
+/// A sum of binary decision trees over sequences: f(x) = baseline + Σ over the trees of the value of the leaf that x
+/// comes to, where an inner node sends it right if x has a certain symbol at a certain place, else left.
+class TreeEnsemble {
+ public:
+  struct Node {
+    int place = none;  ///< none: a leaf
+    int symbol = 0;
+    int left = 0;  ///< children, as indices into nodes(), each larger than that of the node
+    int right = 0;
+    double value = 0;  ///< of a leaf
+  };
+
+  TreeEnsemble(const SequenceOptions& options, double baseline, std::vector<Node> nodes, std::vector<int> roots)
+      : options_(options), baseline_(baseline), nodes_(std::move(nodes)), roots_(std::move(roots)) {
+    const int count = static_cast<int>(nodes_.size());
+    for (const int root : roots_)
+      require(root >= 0 && root < count, "TreeEnsemble: a root is node ", root, ", there are ", count);
+    for (int i = 0; i < count; ++i) {
+      const Node& n = node(i);
+      if (n.place == none) continue;
+      require(n.place >= 0 && n.place < options.length && n.symbol >= 0 && n.symbol < options.alphabet_size,
+              "TreeEnsemble: node ", i, " asks for symbol ", n.symbol, " at place ", n.place, ", sequences have ",
+              options.length, " symbols of ", options.alphabet_size);
+      require(std::min(n.left, n.right) > i && std::max(n.left, n.right) < count, "TreeEnsemble: the children of node ",
+              i, " are ", n.left, " and ", n.right, ", they must be between ", i + 1, " and ", count - 1);
+    }
+  }
+
+  SequenceOptions sequence_options() const { return options_; }
+  int num_trees() const { return static_cast<int>(roots_.size()); }
+  double baseline() const { return baseline_; }
+  std::span<const Node> nodes() const { return nodes_; }
+  std::span<const int> roots() const { return roots_; }
+
+  /// f of a complete sequence.
+  double operator()(std::span<const Symbol> sequence) const {
+    double sum = baseline_;
+    for (const int root : roots_) {
+      const Node* n = &node(root);
+      while (n->place != none)
+        n = &node(sequence[static_cast<std::size_t>(n->place)] == n->symbol ? n->right : n->left);
+      sum += n->value;
+    }
+    return sum;
+  }
+
+ private:
+  const Node& node(int i) const { return nodes_[static_cast<std::size_t>(i)]; }
+
+  SequenceOptions options_;
+  double baseline_;
+  std::vector<Node> nodes_;
+  std::vector<int> roots_;
+};
+
+/// What a file of trees is for.
+struct TreeEnsembleOptions {
+  int length = 6;
+  int alphabet_size = 18;
+  int num_trees = 0;  ///< as many as there must be; 0: any number
+};
+
+namespace detail {
+
+/// Reads a TreeEnsemble: see there.
+class TreeEnsembleReader {
+ public:
+  TreeEnsembleReader(TableReader& reader, const TreeEnsembleOptions& options) : options_(options), reader_(reader) {}
+
+  TreeEnsemble read() {
+    const double baseline = read_baseline();
+    while (reader_.next_row()) read_node();
+    end_tree();
+    const int count = static_cast<int>(roots_.size());
+    if (!reader_.last_line_has_end()) reader_.fail("the last line has no end, the file may have been cut");
+    if (count == 0) reader_.fail("the file ends here, without a tree");
+    if (options_.num_trees > 0 && count != options_.num_trees)
+      reader_.fail("the file ends here, after ", count, " of ", options_.num_trees, " trees");
+    return {{.length = options_.length, .alphabet_size = options_.alphabet_size},
+            baseline,
+            std::move(nodes_),
+            std::move(roots_)};
+  }
+
+ private:
+  double read_baseline() const {
+    const std::string_view word = " baseline ";
+    for (const std::string& comment : reader_.comments()) {
+      double value = 0;
+      if (comment.starts_with(word) && parse_number(std::string_view(comment).substr(word.size()), value)) return value;
+    }
+    reader_.fail("there is no line '# baseline <number>' before the header");
+  }
+  /// A number at the start of a text.
+  static bool parse_number(std::string_view text, double& value) {
+    return std::from_chars(text.data(), text.data() + text.size(), value).ec == std::errc() && std::isfinite(value);
+  }
+
+  void read_node() {
+    const int tree = reader_.integer(tree_, 0, std::numeric_limits<int>::max());
+    if (const int trees = static_cast<int>(roots_.size()); tree == trees) {
+      end_tree();
+      roots_.push_back(static_cast<int>(nodes_.size()));
+    } else if (tree != trees - 1) {
+      reader_.fail("this is tree ", tree, ", the line before belongs to tree ", trees - 1);
+    }
+    const int number = static_cast<int>(nodes_.size()) - roots_.back();
+    if (const int given = reader_.integer(node_, 0, std::numeric_limits<int>::max()); given != number)
+      reader_.fail("this is node ", given, ", but node ", number, " comes next");
+    if (number > 0 && awaited_.erase(number) == 0) reader_.fail("node ", number, " is not the child of one before it");
+    nodes_.push_back(reader_.integer(is_leaf_, 0, 1) == 1 ? TreeEnsemble::Node{.value = reader_.number(value_)}
+                                                          : inner_node(number));
+  }
+  TreeEnsemble::Node inner_node(int number) {
+    return {.place = reader_.integer(place_, 0, options_.length - 1),
+            .symbol = reader_.integer(symbol_, 0, options_.alphabet_size - 1),
+            .left = child(left_, number),
+            .right = child(right_, number)};
+  }
+  int child(int column, int number) {
+    const int root = roots_.back();
+    const int child = reader_.integer(column, number + 1, std::numeric_limits<int>::max() - root);
+    if (!awaited_.insert(child).second) reader_.fail("node ", child, " is the child of two");
+    return root + child;
+  }
+  void end_tree() const {
+    if (!awaited_.empty())
+      reader_.fail("tree ", roots_.size() - 1, " ends here, but its node ", *awaited_.begin(), " has not come");
+  }
+
+  TreeEnsembleOptions options_;
+  TableReader& reader_;
+  int tree_ = reader_.column("tree"), node_ = reader_.column("node"), is_leaf_ = reader_.column("is_leaf");
+  int place_ = reader_.column("position"), symbol_ = reader_.column("block");
+  int left_ = reader_.column("left"), right_ = reader_.column("right"), value_ = reader_.column("value");
+  std::vector<TreeEnsemble::Node> nodes_;
+  std::vector<int> roots_;
+  std::set<int> awaited_;  // nodes of the tree that are somebody's children, and still to come
+};
+
+}  // namespace detail
+
+/// Reads trees from a table with the columns tree, node, is_leaf, position, block, left, right and value: one row for
+/// each node, the trees and the nodes of each numbered from 0 on and in this order, node 0 the root, children after
+/// their parents. A comment before the header, `# baseline <number>`, has the baseline. Throws gfn::Error with the
+/// file's name and the line's number where that is not so, or where the last line has no end.
+[[nodiscard]] inline TreeEnsemble read_tree_ensemble(TableReader& reader, const TreeEnsembleOptions& options = {}) {
+  return detail::TreeEnsembleReader(reader, options).read();
+}
+
+/// The same for a file of tab-separated values.
+[[nodiscard]] inline TreeEnsemble read_tree_ensemble(const std::filesystem::path& path,
+                                                     const TreeEnsembleOptions& options = {}) {
+  TableReader reader = TableReader::open(path);
+  return read_tree_ensemble(reader, options);
+}
+
+}  // namespace gfn
