@@ -34,6 +34,7 @@
 #include <gfn/environment/bayesian_network.hpp>
 #include <gfn/environment/bayesian_network_metrics.hpp>
 #include <gfn/environment/bge_score.hpp>
+#include <gfn/environment/bit_sequence.hpp>
 #include <gfn/environment/concepts.hpp>
 #include <gfn/environment/dag.hpp>
 #include <gfn/environment/describe.hpp>
