@@ -12,7 +12,7 @@ namespace gfn {
 struct Absent {};
 
 /// What an objective is computed from: a batch with its rewards, both policies evaluated on it, log Z and, for the
-/// objectives that need one, the logarithm of a state flow.
+/// objectives that need one, the logarithm of a state flow (an OutputRows).
 template <class B, class ForwardEvaluation, class BackwardEvaluation, class LogZ, class Flow = Absent>
 struct ObjectiveInput {
   const B& batch;
@@ -27,7 +27,8 @@ template <class Input>
 concept FlowInput = !std::same_as<std::remove_pointer_t<decltype(Input::flow)>, Absent>;
 
 /// An objective: objective(tape, input) gives a loss, 1 × 1, on the tape. It takes from the input what it needs, and is
-/// minimised.
+/// minimised. Two more members are used where they are there: `prepare(batch)`, before the networks are evaluated, may
+/// ask for rewards and add rows; `log_z(input)` tells the estimate of log Z for objectives that do not learn it as such.
 template <class O, class T, class Input>
 concept Objective = requires(const O& objective, Tape<T>& tape, const Input& input) {
   { objective(tape, input) } -> std::same_as<Var<T>>;

@@ -29,6 +29,10 @@ struct DetailedBalance {
   operator()(Tape<T>& tape, const Input& input) const {
     return scale(sum(square(residuals(tape, input))), 1.0 / input.batch.trajectories());
   }
+  template <class Input>
+  double log_z(const Input& input) const {
+    return log_flow_at_start(input);
+  }
   /// One residual per step, a column.
   template <class T, class Input>
   Var<T> residuals(Tape<T>& tape, const Input& input) const {
@@ -96,6 +100,12 @@ struct ModifiedDetailedBalance {
                             input.forward.record(tape, std::span<int>(targets, count), exit_actions) -
                             input.forward.record(tape, std::span<int>(sources, count), exit_actions) + log_rewards;
     return scale(sum(square(residual * moves)), 1.0 / batch.trajectories());
+  }
+  template <class Input>
+  double log_z(const Input& input) const {
+    const int start = input.batch.steps().front().row;
+    return training_log_reward_of_row(input.batch, start, log_reward_floor) -
+           input.forward.log_probability(start, input.batch.table().exit_action());
   }
 };
 

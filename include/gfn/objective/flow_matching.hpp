@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <span>
+#include <type_traits>
 #include <vector>
 
 #include <gfn/ad/arithmetic.hpp>
@@ -14,6 +15,7 @@
 #include <gfn/objective/concepts.hpp>
 #include <gfn/objective/flow_terms.hpp>
 #include <gfn/objective/rewards.hpp>
+#include <gfn/policy/output_rows.hpp>
 
 namespace gfn {
 
@@ -57,6 +59,20 @@ class FlowMatching {
     double visits = 0;
     for (const double n : matched_visits_) visits += n;
     return loss + scale(sum(multiply(square(inflow - outflow), as_column(matched_visits_))), 1.0 / visits);
+  }
+  /// The logarithm of the flow out of s₀.
+  template <class Input>
+  double log_z(const Input& input) const {
+    const auto& table = input.batch.table();
+    const int start = input.batch.steps().front().row;
+    using Policy = std::remove_reference_t<decltype(input.forward.policy())>;
+    OutputRows<Policy, typename std::remove_reference_t<decltype(table)>::State> log_flow(input.forward.policy());
+    log_flow.extend(table.block({&start, 1}));  // a start without a choice was not evaluated
+    double total = minus_infinity<>;
+    for (Action a = 0; a < table.num_forward(); ++a)
+      if (table.forward_mask(start)[static_cast<std::size_t>(a)])
+        total = log_add_exp(total, static_cast<double>(log_flow.output(start)[a]));
+    return total;
   }
 
  private:

@@ -60,6 +60,10 @@ struct SubtrajectoryBalance {
         weighted_pairs(h, points, ratio, long_first ? PairWeights::long_first : PairWeights::short_first);
     return sum(multiply(sums, normalisers(tape, batch, ratio)));
   }
+  template <class Input>
+  double log_z(const Input& input) const {
+    return log_flow_at_start(input);
+  }
 
  private:
   /// h_t of all points of all trajectories: one more per trajectory than it has steps.

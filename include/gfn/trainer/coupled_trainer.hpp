@@ -108,6 +108,7 @@ class CoupledTrainer {
 
   std::uint64_t iteration() const { return forward_trainer_.iteration(); }
   auto& log_z() { return forward_trainer_.log_z(); }
+  double log_z_estimate() const { return forward_trainer_.log_z_estimate(); }
   const Batch<E>& batch() const { return forward_trainer_.batch(); }
   const Batch<E>& backward_batch() const { return batch_; }
   const Advantages<E>& advantages() const { return forward_trainer_.advantages(); }

@@ -13,6 +13,7 @@
 #include <gfn/objective/trajectory_balance.hpp>
 #include <gfn/policy/concepts.hpp>
 #include <gfn/policy/log_z.hpp>
+#include <gfn/policy/output_rows.hpp>
 #include <gfn/rollout/exploration.hpp>
 #include <gfn/rollout/sampler.hpp>
 #include <gfn/trainer/report.hpp>
@@ -42,7 +43,7 @@ class ObjectiveTrainer {
       : objective_(std::move(objective)),
         options_(options),
         log_z_(options.initial_log_z),
-        flow_(flow),
+        flow_(make_flow_rows(flow)),
         batch_(env),
         sampler_(env),
         forward_(forward, env, Direction::forward, Sampling::yes),
@@ -79,7 +80,7 @@ class ObjectiveTrainer {
             .transitions = batch_.num_steps(),
             .distinct_states = batch_.table().rows(),
             .loss = loss,
-            .log_z = log_z_.value(),
+            .log_z = log_z_estimate(),
             .epsilon = epsilon,
             .seconds = seconds_.total() - before};
   }
@@ -95,6 +96,13 @@ class ObjectiveTrainer {
 
   std::uint64_t iteration() const { return iteration_; }
   LogZ& log_z() { return log_z_; }
+  /// The learned log Z, or what the objective takes for it (log F(s₀), for instance), as of the last gradient.
+  double log_z_estimate() const {
+    if constexpr (requires(const Input& input) { objective_.log_z(input); })
+      return log_z_estimate_;
+    else
+      return log_z_.value();
+  }
   const Batch<E>& batch() const { return batch_; }
   const PhaseSeconds& seconds() const { return seconds_; }
 
@@ -102,9 +110,10 @@ class ObjectiveTrainer {
   template <class Archive>
   void visit_state(Archive&& archive) {
     archive("iteration", &iteration_, std::size_t{1});
+    archive("estimate of log Z", &log_z_estimate_, std::size_t{1});
     visit_parameters(forward_.policy(), [&](auto& p) { archive("forward policy", p); });
     visit_parameters(backward_.policy(), [&](auto& p) { archive("backward policy", p); });
-    if constexpr (!std::is_same_v<Flow, Absent>) archive("flow", flow_->parameters());
+    if constexpr (!std::is_same_v<Flow, Absent>) archive("flow", flow_.function().parameters());
     archive("log Z", log_z_.parameters());
     adam_.visit_state(archive);
   }
@@ -112,7 +121,15 @@ class ObjectiveTrainer {
  private:
   using ForwardEvaluation = PolicyEvaluation<T, Forward, E>;
   using BackwardEvaluation = PolicyEvaluation<T, Backward, E>;
-  using Input = ObjectiveInput<Batch<E>, ForwardEvaluation, BackwardEvaluation, LogZ, Flow>;
+  /// The outputs of the flow, where there is one.
+  static auto make_flow_rows([[maybe_unused]] Flow* flow) {
+    if constexpr (std::is_same_v<Flow, Absent>)
+      return Absent{};
+    else
+      return OutputRows<Flow, StateOf<E>>(*flow);
+  }
+  using FlowRows = decltype(make_flow_rows(nullptr));
+  using Input = ObjectiveInput<Batch<E>, ForwardEvaluation, BackwardEvaluation, LogZ, FlowRows>;
 
   /// Rewards, and what the objective wants to add to the batch before networks are evaluated on it.
   void prepare(Batch<E>& batch) {
@@ -121,17 +138,19 @@ class ObjectiveTrainer {
   }
   double accumulate_gradient(const Batch<E>& batch) {
     tape_.clear();
-    const Var<T> loss = objective_(tape_, Input{batch, forward_, backward_, log_z_, flow_});
+    const Input input{batch, forward_, backward_, log_z_, &flow_};
+    const Var<T> loss = objective_(tape_, input);
     const double value = static_cast<double>(loss.scalar());
     if (!std::isfinite(value)) fail("the loss is ", value, " in iteration ", iteration_ + 1);
     tape_.backward(loss);
+    if constexpr (requires { objective_.log_z(input); }) log_z_estimate_ = objective_.log_z(input);
     return value;
   }
 
   O objective_;
   ObjectiveTrainerOptions options_;
   LogZ log_z_;
-  Flow* flow_;
+  FlowRows flow_;
   Batch<E> batch_;
   ForwardSampler<E> sampler_;
   ForwardEvaluation forward_;
@@ -139,6 +158,7 @@ class ObjectiveTrainer {
   Tape<T> tape_;
   Adam<T> adam_;
   std::uint64_t iteration_ = 0;
+  double log_z_estimate_ = 0;  // of objectives that do not learn log Z as such
   PhaseSeconds seconds_;
 };
 

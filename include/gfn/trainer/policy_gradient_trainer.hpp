@@ -178,6 +178,7 @@ class PolicyGradientTrainer {
 
   std::uint64_t iteration() const { return iteration_; }
   LogZ& log_z() { return log_z_; }
+  double log_z_estimate() const { return log_z_.value(); }
   const Update& update() const { return update_; }
   Forward& forward() { return forward_.policy(); }
   Backward& backward() { return backward_.policy(); }
