@@ -73,8 +73,7 @@ struct LeakyRelu {
 struct Tanh {
   template <class T>
   T value(T x) const {
-    using std::tanh;
-    return tanh(x);
+    return Eigen::numext::tanh(x);  // for float a rational function that compilers vectorise, for others std::tanh
   }
   template <class T>
   T slope_from_value(T y) const {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <span>
 #include <type_traits>
@@ -40,20 +41,25 @@ struct FisherMetric {
 
   void operator()(int row, std::span<const T> logits, std::span<T> u) const {
     const auto n = static_cast<int>(logits.size());
-    const bool* const allowed = detail::MaskRows{legal, rows}.of(row, n);
-    const T high = detail::masked_max(logits.data(), allowed, n);
+    const detail::RowMask mask = detail::MaskRows{legal, rows}.of(row, n);
+    const T high = detail::legal_max(logits.data(), mask, n);
     T sum(0), product(0);
-    detail::for_each_exp(logits.data(), allowed, n, high, [&](int j, T e) {
-      sum += e;
-      product += e * u[static_cast<std::size_t>(j)];
+    detail::Piece<T> p, direction;
+    detail::for_each_piece<T>(n, [&](int first, int count) {
+      p.load_exp(logits.data() + first, mask.from(first), count, high);
+      direction.load(u.data() + first, mask.from(first), count, T(0));
+      sum += p.array().sum();
+      product += (p.array() * direction.array()).sum();
     });
-    const T mean = product / sum, scale = weights[static_cast<std::size_t>(row)] / sum;
-    detail::for_each_exp(logits.data(), allowed, n, high, [&](int j, T e) {
-      T& entry = u[static_cast<std::size_t>(j)];
-      entry = scale * e * (entry - mean);
+    const bool some_legal = sum > T(0);
+    const T mean = some_legal ? product / sum : T(0);
+    const T scale = some_legal ? weights[static_cast<std::size_t>(row)] / sum : T(0);
+    detail::for_each_piece<T>(n, [&](int first, int count) {
+      p.load_exp(logits.data() + first, mask.from(first), count, high);
+      direction.load(u.data() + first, mask.from(first), count, mean);
+      p.array() *= scale * (direction.array() - mean);
+      std::copy_n(p.data(), count, u.data() + first);
     });
-    for (int j = 0; j < n; ++j)
-      if (!detail::is_legal(allowed, j)) u[static_cast<std::size_t>(j)] = T(0);
   }
 };
 

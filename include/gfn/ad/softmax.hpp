@@ -5,6 +5,7 @@
 #include <cmath>
 #include <limits>
 #include <numbers>
+#include <type_traits>
 
 #include <gfn/ad/rows.hpp>
 #include <gfn/ad/tape.hpp>
@@ -14,63 +15,88 @@ namespace gfn {
 
 namespace detail {
 
-/// Exponentials are taken this many at a time. Each goes through the vector code, the last ones of a row too: so the
-/// result for an entry depends on that entry alone, not on the row's length or place.
-template <class T>
-inline constexpr int exp_chunk = std::max(4, static_cast<int>(Eigen::internal::packet_traits<T>::size));
+/// A row's mask, or null where everything is legal.
+struct RowMask {
+  const bool* legal = nullptr;
 
-template <class T>
-using ExpChunk = Eigen::Array<T, exp_chunk<T>, 1>;
-
-inline bool is_legal(const bool* legal, int j) { return legal == nullptr || legal[j]; }
-
-/// Exponents below this one count as −∞. Their exponentials are far below the rounding of a sum that holds a 1, but
-/// gradients that carry them become subnormal, and dense products many times slower.
-template <class T>
-inline constexpr T least_exponent = static_cast<T>(0.7 * std::numbers::ln2 * std::numeric_limits<T>::min_exponent);
-
-/// exp(x[j] − shift) for j from `first` on, and 0 for illegal entries and past the end.
-template <class T>
-ExpChunk<T> masked_exp(const T* x, const bool* legal, int first, int n, T shift) {
-  ExpChunk<T> chunk;
-  const int count = std::min(exp_chunk<T>, n - first);
-  bool vanishes[exp_chunk<T>];
-  for (int j = 0; j < exp_chunk<T>; ++j) {
-    const bool counts = j < count && is_legal(legal, first + j);
-    chunk[j] = counts ? x[first + j] - shift : T(0);
-    vanishes[j] = !counts || chunk[j] < least_exponent<T>;
+  RowMask from(int first) const { return {legal == nullptr ? nullptr : legal + first}; }
+  /// to[j] = value(j) for legal j, else `fill`.
+  template <class T, class Value>
+  void select(T* to, int count, T fill, const Value& value) const {
+    const auto* const bytes = reinterpret_cast<const unsigned char*>(legal);  // g++ 12 vectorises no loop over bools
+    if (legal == nullptr)
+      for (int j = 0; j < count; ++j) to[j] = value(j);
+    else
+      for (int j = 0; j < count; ++j) {
+        const T entry = value(j);
+        to[j] = bytes[j] != 0 ? entry : fill;
+      }
   }
-  chunk = chunk.exp().eval();
-  for (int j = 0; j < exp_chunk<T>; ++j)
-    if (vanishes[j]) chunk[j] = T(0);
-  return chunk;
-}
+};
 
-/// Calls visit(j, exp(x[j] − shift)) for the legal j, in order.
+/// A part of a row on the stack, in which only legal entries count. It is aligned and filled up to whole vector registers,
+/// so that every entry goes through the same vector code; one that is shorter than a register goes entry by entry. Either
+/// way, what becomes of an entry depends on its row alone, and not on where that stands.
+template <class T>
+class Piece {
+ public:
+  static constexpr int capacity = 128;
+
+  /// The legal ones of `count` entries, and `fill` in place of the others.
+  void load(const T* x, RowMask mask, int count, T fill) {
+    count_ = count;
+    select(x, mask, fill);
+  }
+  /// exp(x[j] − shift) for the legal ones, and 0 in place of the others.
+  void load_exp(const T* x, RowMask mask, int count, T shift) {
+    load(x, mask, count, shift);
+    array() = (array() - shift).exp();
+    select(entries_, mask, T(0));
+  }
+  Eigen::Map<Eigen::Array<T, Eigen::Dynamic, 1>, alignment> array() { return {entries_, padded()}; }
+  const T* data() const { return entries_; }
+
+ private:
+  static constexpr int whole = std::max(4, static_cast<int>(Eigen::internal::packet_traits<T>::size));
+  static_assert(capacity % whole == 0);
+
+  int padded() const { return count_ < whole ? count_ : (count_ + whole - 1) / whole * whole; }
+  void select(const T* x, RowMask mask, T fill) {
+    mask.select(entries_, count_, fill, [x](int j) { return x[j]; });
+    std::fill(entries_ + count_, entries_ + padded(), fill);
+  }
+
+  alignas(alignment) T entries_[capacity];
+  int count_ = 0;
+};
+
+/// Calls visit(first, count) for the pieces of a row.
 template <class T, class Visit>
-void for_each_exp(const T* x, const bool* legal, int n, T shift, const Visit& visit) {
-  for (int first = 0; first < n; first += exp_chunk<T>) {
-    const ExpChunk<T> chunk = masked_exp(x, legal, first, n, shift);
-    for (int j = first; j < std::min(first + exp_chunk<T>, n); ++j)
-      if (is_legal(legal, j)) visit(j, chunk[j - first]);
-  }
+void for_each_piece(int n, const Visit& visit) {
+  for (int first = 0; first < n; first += Piece<T>::capacity) visit(first, std::min(Piece<T>::capacity, n - first));
 }
 
 /// The largest legal entry, or −∞ where there is none.
 template <class T>
-T masked_max(const T* x, const bool* legal, int n) {
+T legal_max(const T* x, RowMask mask, int n) {
   T high = minus_infinity<T>;
-  for (int j = 0; j < n; ++j)
-    if (is_legal(legal, j) && x[j] > high) high = x[j];
+  Piece<T> piece;
+  for_each_piece<T>(n, [&](int first, int count) {
+    piece.load(x + first, mask.from(first), count, minus_infinity<T>);
+    high = std::max(high, T(piece.array().maxCoeff()));
+  });
   return high;
 }
 
-/// Σ of the legal entries, in order.
+/// Σ of the legal entries.
 template <class T>
-T masked_sum(const T* x, const bool* legal, int n) {
+T legal_sum(const T* x, RowMask mask, int n) {
   T sum(0);
-  for (int j = 0; j < n; ++j)
-    if (is_legal(legal, j)) sum += x[j];
+  Piece<T> piece;
+  for_each_piece<T>(n, [&](int first, int count) {
+    piece.load(x + first, mask.from(first), count, T(0));
+    sum += piece.array().sum();
+  });
   return sum;
 }
 
@@ -80,8 +106,8 @@ struct MaskRows {
   const bool* legal = nullptr;
   const int* rows = nullptr;
 
-  const bool* of(Eigen::Index i, Eigen::Index cols) const {
-    return legal == nullptr ? nullptr : legal + row_of(rows, static_cast<int>(i)) * cols;
+  RowMask of(Eigen::Index i, Eigen::Index cols) const {
+    return {legal == nullptr ? nullptr : legal + row_of(rows, static_cast<int>(i)) * cols};
   }
 };
 
@@ -93,12 +119,16 @@ struct MaskRows {
 template <class T>
 void log_softmax_row(const T* logits, const bool* legal, int n, T* out) {
   using std::log;
-  const T high = detail::masked_max(logits, legal, n);
+  const detail::RowMask mask{legal};
+  const T high = detail::legal_max(logits, mask, n);
   T sum(0);
-  for (int first = 0; first < n; first += detail::exp_chunk<T>)
-    sum += detail::masked_exp(logits, legal, first, n, high).sum();
+  detail::Piece<T> p;
+  detail::for_each_piece<T>(n, [&](int first, int count) {
+    p.load_exp(logits + first, mask.from(first), count, high);
+    sum += p.array().sum();
+  });
   const T log_sum = log(sum);
-  for (int j = 0; j < n; ++j) out[j] = detail::is_legal(legal, j) ? (logits[j] - high) - log_sum : minus_infinity<T>;
+  mask.select(out, n, minus_infinity<T>, [=](int j) { return (logits[j] - high) - log_sum; });
 }
 
 /// log_softmax_row for each row of x. `legal` points to rows of x.cols() masks, of which row i of x takes rows[i], or i
@@ -111,37 +141,46 @@ struct LogSoftmax {
 
   template <class T>
   void forward(Out<T> y, In<T> x) const {
-    for (Eigen::Index i = 0; i < x.rows(); ++i) log_softmax_row(row(x, i), mask(x, i), width(x), row(y, i));
+    for (Eigen::Index i = 0; i < x.rows(); ++i) log_softmax_row(row(x, i), mask(x, i).legal, width(x), row(y, i));
   }
   /// dy = dx − Σ p dx.
   template <class T>
   void jvp(In<T> y, Out<T> dy, In<T>, In<T> dx) const {
     const int n = width(y);
+    detail::Piece<T> p, tangent;
     for (Eigen::Index i = 0; i < y.rows(); ++i) {
-      const bool* const allowed = mask(y, i);
-      const T* const tangent = row(dx, i);
+      const detail::RowMask legal_here = mask(y, i);
       T mean(0);
-      detail::for_each_exp(row(y, i), allowed, n, T(0), [&](int j, T p) { mean += p * tangent[j]; });
-      T* const out = row(dy, i);
-      for (int j = 0; j < n; ++j) out[j] = detail::is_legal(allowed, j) ? tangent[j] - mean : T(0);
+      detail::for_each_piece<T>(n, [&](int first, int count) {
+        p.load_exp(row(y, i) + first, legal_here.from(first), count, T(0));
+        tangent.load(row(dx, i) + first, legal_here.from(first), count, T(0));
+        mean += (p.array() * tangent.array()).sum();
+      });
+      const T* const from = row(dx, i);
+      legal_here.select(row(dy, i), n, T(0), [=](int j) { return from[j] - mean; });
     }
   }
   /// gx += gy − p Σ gy.
   template <class T>
   void vjp(In<T> y, Out<T> gy, In<T>, Out<T> gx) const {
     const int n = width(y);
+    detail::Piece<T> p, cotangent;
     for (Eigen::Index i = 0; i < y.rows(); ++i) {
-      const bool* const allowed = mask(y, i);
-      const T* const cotangent = row(gy, i);
-      const T sum = detail::masked_sum(cotangent, allowed, n);
-      T* const out = row(gx, i);
-      detail::for_each_exp(row(y, i), allowed, n, T(0), [&](int j, T p) { out[j] += cotangent[j] - p * sum; });
+      const detail::RowMask legal_here = mask(y, i);
+      const T sum = detail::legal_sum<T>(row(gy, i), legal_here, n);
+      detail::for_each_piece<T>(n, [&](int first, int count) {
+        p.load_exp(row(y, i) + first, legal_here.from(first), count, T(0));
+        cotangent.load(row(gy, i) + first, legal_here.from(first), count, T(0));
+        p.array() = cotangent.array() - p.array() * sum;
+        T* const out = row(gx, i) + first;
+        for (int j = 0; j < count; ++j) out[j] += p.data()[j];
+      });
     }
   }
 
  private:
   template <class M>
-  const bool* mask(const M& x, Eigen::Index i) const {
+  detail::RowMask mask(const M& x, Eigen::Index i) const {
     return detail::MaskRows{legal, rows}.of(i, x.cols());
   }
   template <class M>
