@@ -134,15 +134,16 @@ class ProgressBar {
     return text;
   }
 
-  /// The bar takes what the numbers leave of the line.
+  /// The bar takes what the longest numbers so far leave of the line.
   void redraw(const IterationReport& report, double seconds) {
     std::string line = numbers(report, seconds);
     const std::size_t room = static_cast<std::size_t>(columns_) - 1;
-    if (report.total > 0 && line.size() + 10 < room) {
-      const std::size_t width = std::min<std::size_t>(30, room - line.size() - 4);
+    constexpr std::size_t frame = 4;  // two brackets, two spaces
+    bar_ = std::min(bar_, room - std::min(room, line.size() + frame));
+    if (report.total > 0 && bar_ >= 5) {
       const double share = static_cast<double>(report.iteration) / static_cast<double>(report.total);
-      const auto full = std::min(width, static_cast<std::size_t>(share * static_cast<double>(width)));
-      line = '[' + std::string(full, '=') + std::string(width - full, ' ') + "]  " + line;
+      const auto full = std::min(bar_, static_cast<std::size_t>(share * static_cast<double>(bar_)));
+      line = '[' + std::string(full, '=') + std::string(bar_ - full, ' ') + "]  " + line;
     }
     line.resize(std::min(line.size(), room));
     const std::size_t length = line.size();
@@ -158,6 +159,7 @@ class ProgressBar {
   Clock::time_point started_, drawn_;
   std::uint64_t done_before_ = 0;
   std::size_t length_ = 0;  // of the unfinished line
+  std::size_t bar_ = 30;    // width
 };
 
 /// An observer for `train` that shows how far training is; see ProgressBar.
