@@ -107,7 +107,8 @@ void run(const gfn::HyperGridOptions& grid, examples::TrainingOptions options) {
   if (!options.quiet && exact)
     std::printf("%d axes of %d cells: %d states, log Z* = %.4f\n", grid.dimension, grid.side,
                 exact->graph().num_states(), exact->log_z());
-  const examples::Outcome outcome = examples::train(env, options, describe_grid(grid), evaluation);
+  const examples::Outcome outcome = examples::train(env, options, describe_grid(grid), evaluation,
+                                                    [](const gfn::HyperGrid& g) { return gfn::discouraged_exit(g); });
   if (!options.quiet) examples::print_summary(options, evaluation, outcome);
   if (options.plot.empty()) return;
   plot(options.plot, env, *exact, outcome);

@@ -28,7 +28,9 @@ struct TrainingOptions {
   double learning_rate = 1e-3;
   double log_z_rate = 0.1;
   double critic_rate = 5e-3;
+  double backward_learning_rate = -1;  // negative: as learning_rate
   double lambda = 0.99;
+  double max_kl = 0.01;
   double epsilon = 0;
   double epsilon_decay = 0.99;
   std::int64_t seed = 1;
@@ -42,7 +44,8 @@ struct TrainingOptions {
   bool is_due(std::int64_t iteration) const { return iteration % (evaluate_every > 0 ? evaluate_every : 10) == 0; }
 };
 
-inline constexpr const char* methods[] = {"tb-u", "tb-b", "rl-u", "rl-b"};
+inline constexpr const char* methods[] = {"tb-u", "tb-b", "db-u", "db-b", "subtb-u", "subtb-b",
+                                          "fm",   "rl-u", "rl-b", "rl-g", "rl-t",    "q-much"};
 
 inline std::string method_names() {
   std::string names;
@@ -69,19 +72,26 @@ inline std::vector<int> parse_widths(const char* option, const std::string& text
 /// The end of --help: the methods and the fields of the log.
 inline constexpr const char* training_footer =
     "Methods:\n"
-    "  tb-u  trajectory balance, uniform backward policy\n"
-    "  tb-b  trajectory balance, backward policy learned by the same loss\n"
-    "  rl-u  policy gradient with a learned value function, uniform backward policy\n"
-    "  rl-b  policy gradients for both policies in turn, each with a value function\n"
+    "  tb-u, tb-b        trajectory balance; backward policy uniform, or learned by the same loss\n"
+    "  db-u, db-b        detailed balance, with a state flow\n"
+    "  subtb-u, subtb-b  sub-trajectory balance (geometric within each trajectory), with a state flow\n"
+    "  fm                flow matching\n"
+    "  rl-u              policy gradient with a learned value function, uniform backward policy\n"
+    "  rl-t              the same by natural gradients inside a trust region\n"
+    "  rl-b              policy gradients for both policies in turn, each with a value function\n"
+    "  rl-g              the same, the backward policy pulled towards a guide\n"
+    "  q-much            Munchausen DQN with prioritised replay, uniform backward policy\n"
     "\n"
     "The log has one JSON object a line, written every --evaluate-every iterations and after the last one. Distances\n"
     "and accuracies compare the exact distribution of the states in which the forward policy ends, P, with the target\n"
     "P* = R / Z*; logarithms are natural. Fields:\n"
     "  iteration             iterations done\n"
     "  trajectories          trajectories sampled by the forward policy so far\n"
-    "  loss                  of this iteration: tb-*: mean square of delta, the logarithm of (Z P_F) / (R P_B) of a\n"
-    "                        trajectory; rl-*: mean of delta, an estimate of log Z - log Z* + KL, 0 at the optimum\n"
-    "  log_z                 the learned log Z\n"
+    "  loss                  of this iteration, 0 at the optimum: of rl-* the mean of delta, the logarithm of\n"
+    "                        (Z P_F) / (R P_B) of a trajectory, an estimate of log Z - log Z* + KL; of tb-* the mean\n"
+    "                        square of delta; of the others their own loss\n"
+    "  log_z                 the learned log Z; of db-*, subtb-*, fm and q-much the logarithm of the flow at the "
+    "start\n"
     "  log_z_error           |log Z - log Z*|\n"
     "  total_variation       D_TV of P and P*: 0 (equal) to 1\n"
     "  jensen_shannon        D_JSD of P and P*: 0 to log 2\n"
@@ -105,8 +115,16 @@ inline void add_training_options(CLI::App& app, TrainingOptions& options) {
   option("--learning-rate", options.learning_rate, "of the policies", "X");
   option("--log-z-rate", options.log_z_rate, "learning rate of log Z", "X");
   option("--critic-rate", options.critic_rate, "learning rate of the value functions (rl-*)", "X");
-  option("--lambda", options.lambda, "of the forward policy's advantages, in [0, 1] (rl-*)", "X");
-  option("--epsilon", options.epsilon, "share of uniform actions at first, in [0, 1] (tb-*)", "X");
+  option("--lambda", options.lambda,
+         "of the forward policy's advantages (rl-*), and of\nsub-trajectories (subtb-*), in [0, 1]", "X");
+  app.add_option(
+         "--backward-learning-rate", options.backward_learning_rate,
+         "of the backward policy in rl-b and rl-g, where a\nsmaller one than --learning-rate keeps small batches\nfrom "
+         "collapsing; negative: the same")
+      ->capture_default_str()
+      ->type_name("X");
+  option("--max-kl", options.max_kl, "size of the trust region (rl-t)", "X");
+  option("--epsilon", options.epsilon, "share of uniform actions at first, in [0, 1]\n(not rl-*, q-much)", "X");
   option("--epsilon-decay", options.epsilon_decay, "what an iteration leaves of it, in [0, 1]", "X");
   option("--seed", options.seed, "of all random numbers", "N");
   option("--evaluate-every", options.evaluate_every,
@@ -155,11 +173,16 @@ inline void check_training_options(const TrainingOptions& o) {
   check_rate("--learning-rate", o.learning_rate);
   check_rate("--log-z-rate", o.log_z_rate);
   check_rate("--critic-rate", o.critic_rate);
+  gfn::require(std::isfinite(o.backward_learning_rate), "--backward-learning-rate is ", o.backward_learning_rate,
+               ", it must be finite");
+  gfn::require(std::isfinite(o.max_kl) && o.max_kl > 0, "--max-kl is ", o.max_kl, ", it must be finite and above 0");
   check_share("--lambda", o.lambda);
   check_share("--epsilon", o.epsilon);
   check_share("--epsilon-decay", o.epsilon_decay);
-  gfn::require(o.epsilon == 0 || !o.is_policy_gradient(), "--epsilon is ", o.epsilon, ", but ", o.method,
-               " learns from its own policy's trajectories alone: it must be 0");
+  gfn::require(o.epsilon == 0 || !(o.is_policy_gradient() || o.method == "q-much"), "--epsilon is ", o.epsilon,
+               ", but ", o.method, " samples from its own policy alone: it must be 0");
+  gfn::require(o.checkpoint.empty() || o.method != "q-much",
+               "--checkpoint: q-much has none, its replay buffer would have to be kept");
   gfn::require(!o.resume || !o.checkpoint.empty(), "--resume needs --checkpoint FILE to go on from");
   check_writable("--log", o.log);
   check_writable("--plot", o.plot);
@@ -177,7 +200,8 @@ inline std::string all_digits(double x) {
 inline std::string describe_training(const TrainingOptions& o) {
   return "--method " + o.method + "\n--hidden " + o.hidden + "\n--critic-hidden " + o.critic_hidden + "\n--batch " +
          std::to_string(o.batch) + "\n--learning-rate " + all_digits(o.learning_rate) + "\n--log-z-rate " +
-         all_digits(o.log_z_rate) + "\n--critic-rate " + all_digits(o.critic_rate) + "\n--lambda " +
+         all_digits(o.log_z_rate) + "\n--critic-rate " + all_digits(o.critic_rate) + "\n--backward-learning-rate " +
+         all_digits(o.backward_learning_rate) + "\n--max-kl " + all_digits(o.max_kl) + "\n--lambda " +
          all_digits(o.lambda) + "\n--epsilon " + all_digits(o.epsilon) + "\n--epsilon-decay " +
          all_digits(o.epsilon_decay) + "\n--seed " + std::to_string(o.seed);
 }

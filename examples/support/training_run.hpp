@@ -74,16 +74,21 @@ class TrainingRun {
         random_(random) {}
 
   Outcome run() {
-    if (options_.resume) resume();
+    if constexpr (has_state)
+      if (options_.resume) resume();
     if (iteration() < options_.iterations) train();
     if (exact_ != nullptr && outcome_.learned.empty()) outcome_.learned = exact_->learned(forward_);
     outcome_.iterations = iteration();
-    outcome_.log_z = trainer_.log_z().value();
+    outcome_.log_z = trainer_.log_z_estimate();
     return std::move(outcome_);
   }
 
  private:
   using Clock = std::chrono::steady_clock;
+  /// Whether the trainer can be written to a checkpoint; check_training_options refuses one where it can't.
+  static constexpr bool has_state = requires(Trainer & t) {
+    t.visit_state([](auto&&...) {});
+  };
 
   std::int64_t iteration() const { return static_cast<std::int64_t>(trainer_.iteration()); }
 
@@ -106,6 +111,9 @@ class TrainingRun {
     const bool last = report.iteration == report.total;
     if (last || options_.is_due(iteration())) evaluate(report);
     if (progress_) (*progress_)(report);
+    if constexpr (has_state) keep(report, last);
+  }
+  void keep(const gfn::IterationReport& report, bool last) {
     if (options_.checkpoint.empty()) return;
     if (last || interrupted != 0 || Clock::now() - saved_ > std::chrono::seconds(10)) save();
     if (interrupted != 0 && !last)
@@ -169,13 +177,13 @@ class TrainingRun {
   Clock::time_point saved_;
 };
 
-/// Trains by the method that the options name.
-template <class E>
+/// Trains by the method that the options name; `make_guide` gives the guide of rl-g.
+template <class E, class MakeGuide>
 Outcome train(const E& env, const TrainingOptions& options, const std::string& environment,
-              const ExactEvaluation<E>* exact) {
+              const ExactEvaluation<E>* exact, MakeGuide&& make_guide) {
   gfn::Random random(options.seed);
   Outcome outcome;
-  with_trainer(env, options, random, [&](auto& trainer, auto& forward) {
+  with_trainer(env, options, random, make_guide, [&](auto& trainer, auto& forward) {
     outcome = TrainingRun(options, environment, exact, trainer, forward, random).run();
   });
   return outcome;
