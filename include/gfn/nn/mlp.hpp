@@ -55,7 +55,7 @@ class Mlp {
   /// network is first evaluated.
   int add_head(const std::string& name, int outputs) {
     require(outputs >= 1, "Mlp: head '", name, "' has ", outputs, " outputs, at least 1 is needed");
-    heads_.push_back({add_layer(name, trunk_width(), outputs, head_initialiser_), {}, 0});
+    heads_.push_back({add_layer(name, trunk_width(), outputs, head_initialiser_), {}, 0, 0});
     return static_cast<int>(heads_.size()) - 1;
   }
 
@@ -97,7 +97,8 @@ class Mlp {
   };
   struct Head : Blocks {
     AlignedBuffer<T> values;
-    std::size_t rows = 0;  // how many of the trunk's rows it has been evaluated at
+    std::size_t rows = 0;     // how many of the trunk's rows it has been evaluated at
+    std::uint64_t stamp = 0;  // of its own values: a head that moves leaves the trunk and the other heads valid
   };
   static std::size_t index(int i) { return static_cast<std::size_t>(i); }
 
@@ -121,7 +122,10 @@ class Mlp {
     ++stamp_;
     rows_.clear();
     position_.clear();
-    for (Head& head : heads_) head.rows = 0;
+    for (Head& head : heads_) {
+      head.rows = 0;
+      ++head.stamp;
+    }
   }
 
   template <class State>
@@ -135,21 +139,22 @@ class Mlp {
       rows_.push_back(row);
     }
     if (rows_.size() == first) return;
-    for (std::size_t l = 0; l < layers_.size(); ++l) evaluate(layers_[l], l, F{}, first, block.features);
+    for (std::size_t l = 0; l < layers_.size(); ++l) evaluate(layers_[l], stamp_, l, F{}, first, block.features);
   }
   template <class State>
   void extend_head(Head& head, const StateBlock<State>& block) {
     if (head.rows == rows_.size()) return;
-    evaluate(head, layers_.size(), Identity{}, head.rows, block.features);
+    evaluate(head, head.stamp, layers_.size(), Identity{}, head.rows, block.features);
     head.rows = rows_.size();
   }
-  /// Runs a layer that stands above `depth` hidden ones, at all rows from `first` on.
+  /// Runs a layer that stands above `depth` hidden ones, at all rows from `first` on; `stamp` counts its moves.
   template <class L, class Activation>
-  void evaluate(L& layer, std::size_t depth, Activation activation, std::size_t first, const SparseRows* features) {
+  void evaluate(L& layer, std::uint64_t& stamp, std::size_t depth, Activation activation, std::size_t first,
+                const SparseRows* features) {
     const int outputs = width(layer.weights);
     const T* before = layer.values.data();
     layer.values.resize(rows_.size() * index(outputs));
-    if (layer.values.data() != before) ++stamp_;
+    if (layer.values.data() != before) ++stamp;
     const Out<T> y = rows_from(layer.values, first, outputs);
     const In<T> w = std::as_const(parameters_).value(layer.weights);
     const In<T> b = std::as_const(parameters_).value(layer.biases);
@@ -175,14 +180,14 @@ class Mlp {
       std::copy(rows_.begin(), rows_.end(), rows);
       trunk_row_list_ = rows;
       for (std::size_t l = 0; l < layers_.size(); ++l)
-        trunk_ = adopt_layer(tape, layers_[l], l, F{}, trunk_, block.features);
+        trunk_ = adopt_layer(tape, layers_[l], stamp_, l, F{}, trunk_, block.features);
     }
-    return adopt_layer(tape, head, layers_.size(), Identity{}, trunk_, block.features);
+    return adopt_layer(tape, head, head.stamp, layers_.size(), Identity{}, trunk_, block.features);
   }
   template <class L, class Activation>
-  Var<T> adopt_layer(Tape<T>& tape, L& layer, std::size_t depth, Activation activation, const Var<T>& below,
-                     const SparseRows* features) {
-    const Finished<T> finished{layer.values.data(), &parameters_, version_, &stamp_};
+  Var<T> adopt_layer(Tape<T>& tape, L& layer, const std::uint64_t& stamp, std::size_t depth, Activation activation,
+                     const Var<T>& below, const SparseRows* features) {
+    const Finished<T> finished{layer.values.data(), &parameters_, version_, &stamp};
     const Var<T> w = tape.parameter(parameters_, layer.weights);
     const Var<T> b = tape.parameter(parameters_, layer.biases);
     if (depth == 0)
@@ -202,7 +207,7 @@ class Mlp {
   // the rows evaluated so far, and where each row of the table stands among them
   RowsIdentity identity_;
   std::uint64_t version_ = 0;
-  std::uint64_t stamp_ = 0;  // counts how often values were overwritten or moved
+  std::uint64_t stamp_ = 0;  // counts how often the trunk's values were overwritten or moved
   std::vector<int> rows_;
   std::vector<int> position_;
 

@@ -80,8 +80,9 @@ struct SubtrajectoryBalance {
       r(static_cast<Eigen::Index>(k), 0) = static_cast<T>(training_log_reward(batch, i, log_reward_floor));
       rows[k++] = none;
     }
+    const Var<T> flow = record_flow(tape, input);  // first: it is asked at all rows, policies where there is a choice
     const Var<T> log_ratio = input.forward.record(tape, batch) - input.backward.record(tape, batch);
-    return running_sum(log_ratio, batch.offsets()) - pick_rows(record_flow(tape, input), {rows, count}) - log_rewards;
+    return running_sum(log_ratio, batch.offsets()) - pick_rows(flow, {rows, count}) - log_rewards;
   }
   template <class T, class E>
   static std::span<const int> point_offsets(Tape<T>& tape, const Batch<E>& batch) {
