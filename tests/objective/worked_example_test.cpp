@@ -8,7 +8,9 @@
 #include <gfn/environment/hypergrid.hpp>
 #include <gfn/exact/distribution.hpp>
 #include <gfn/exact/metrics.hpp>
+#include <gfn/objective/detailed_balance.hpp>
 #include <gfn/objective/rewards.hpp>
+#include <gfn/objective/subtrajectory_balance.hpp>
 #include <gfn/policy/tabular.hpp>
 #include <gfn/rollout/trajectories.hpp>
 #include <gfn/trainer/coupled_trainer.hpp>
@@ -32,6 +34,7 @@ struct Example {
   gfn::exact::StateGraph<HyperGrid> graph{env};
   Table forward = filled(1, env.num_actions() + 1);
   Table backward = filled(2, env.num_actions());
+  Table flow = filled(3, 1);
   Table value = filled(4, 1);
   Table backward_value = filled(5, 1);
   gfn::Batch<HyperGrid> batch = gfn::batch_from_trajectories(env, std::vector<std::vector<int>>{{0, 1, 1, 2}, {1, 2}});
@@ -81,6 +84,32 @@ TEST_CASE("worked example: trajectory balance") {
   CHECK(trainer.gradient(e.batch) == Approx(6.982461).margin(1e-5));
   // ∂/∂log Z of the mean of δ² is twice the mean of δ
   CHECK(trainer.log_z().parameters().grad(0)(0, 0) == Approx(2.403553 + 2.861443).margin(1e-5));
+}
+
+TEST_CASE("worked example: detailed balance") {
+  Example e;
+  auto trainer = gfn::objective_trainer(e.env, gfn::DetailedBalance{}, e.forward, e.backward, e.flow);
+  CHECK(trainer.gradient(e.batch) == Approx(8.848173).margin(1e-5));
+  CHECK(trainer.log_z_estimate() == e.flow.table()(0, 0));
+}
+
+TEST_CASE("worked example: sub-trajectory balance, with the weightings of the authors' code") {
+  Example e;
+  const auto loss = [&](gfn::SubtrajectoryWeights weights) {
+    auto trainer = gfn::objective_trainer(e.env, gfn::SubtrajectoryBalance{.weights = weights, .lambda = .9}, e.forward,
+                                          e.backward, e.flow);
+    const double value = trainer.gradient(e.batch);
+    CHECK(trainer.log_z_estimate() == e.flow.table()(0, 0));
+    return value;
+  };
+  using enum gfn::SubtrajectoryWeights;
+  CHECK(loss(detailed_balance) == Approx(2.949391).margin(1e-5));
+  CHECK(loss(modified_detailed_balance) == Approx(3.309732).margin(1e-5));
+  CHECK(loss(trajectory_balance) == Approx(10.264961).margin(1e-5));
+  CHECK(loss(equal) == Approx(4.798541).margin(1e-5));
+  CHECK(loss(equal_within) == Approx(5.511856).margin(1e-5));
+  CHECK(loss(geometric) == Approx(5.902767).margin(1e-5));
+  CHECK(loss(geometric_within) == Approx(5.303258).margin(1e-5));
 }
 
 TEST_CASE("worked example: the forward costs") {
