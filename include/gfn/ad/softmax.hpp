@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <numbers>
 #include <type_traits>
 
 #include <gfn/ad/rows.hpp>
@@ -34,6 +33,11 @@ struct RowMask {
   }
 };
 
+/// A probability below this counts as 0. It is far below the rounding of a sum that holds a 1, but gradients that carry it
+/// become subnormal, and dense products many times slower.
+template <class T>
+inline constexpr T vanishing = static_cast<T>(std::numeric_limits<T>::min_exponent < -200 ? 1e-215 : 1e-26);
+
 /// A part of a row on the stack, in which only legal entries count. It is aligned and filled up to whole vector registers,
 /// so that every entry goes through the same vector code; one that is shorter than a register goes entry by entry. Either
 /// way, what becomes of an entry depends on its row alone, and not on where that stands.
@@ -47,11 +51,12 @@ class Piece {
     count_ = count;
     select(x, mask, fill);
   }
-  /// exp(x[j] − shift) for the legal ones, and 0 in place of the others.
+  /// exp(x[j] − shift) for the legal ones, and 0 in place of the others and of what vanishes.
   void load_exp(const T* x, RowMask mask, int count, T shift) {
     load(x, mask, count, shift);
     array() = (array() - shift).exp();
-    select(entries_, mask, T(0));
+    mask.select(entries_, count_, T(0), [this](int j) { return entries_[j] < vanishing<T> ? T(0) : entries_[j]; });
+    std::fill(entries_ + count_, entries_ + padded(), T(0));
   }
   Eigen::Map<Eigen::Array<T, Eigen::Dynamic, 1>, alignment> array() { return {entries_, padded()}; }
   const T* data() const { return entries_; }
