@@ -24,14 +24,13 @@ using Another = T;
 /// Pointers inside the struct (index lists, masks) must outlive the tape's next `clear`.
 /// testing::check_operation examines all four numerically.
 template <class Op, class T, class... X>
-concept OperationOn =
-    std::is_trivially_copyable_v<Op> && std::is_trivially_destructible_v<Op> &&
+concept OperationOn = std::is_trivially_copyable_v<Op> && std::is_trivially_destructible_v<Op> &&
     requires(const Op op, Out<T> out, In<T> in, Shape s, const X&... x, const detail::Another<Out<T>, X>&... gx) {
-      { op.shape((static_cast<void>(x), s)...) } -> std::same_as<Shape>;
-      op.forward(out, x...);
-      op.jvp(in, out, x..., x...);
-      op.vjp(in, out, x..., gx...);
-    };
+  { op.shape((static_cast<void>(x), s)...) } -> std::same_as<Shape>;
+  op.forward(out, x...);
+  op.jvp(in, out, x..., x...);
+  op.vjp(in, out, x..., gx...);
+};
 
 namespace detail {
 template <class Op, class T, std::size_t... I>

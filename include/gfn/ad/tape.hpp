@@ -44,10 +44,10 @@ struct Node {
   const Kernels<T>* kernels = nullptr;  // null: a leaf
   Node** inputs = nullptr;
   std::size_t num_inputs = 0;
-  std::uint64_t grad_pass = 0;  // the reverse pass that last touched grad
-  bool requires_grad = false;   // a parameter or a variable stands somewhere below
-  bool is_parameter = false;    // grad belongs to a Parameters, and is added to over passes
-  bool adopted = false;         // value belongs to somebody else
+  std::uint64_t grad_pass = 0;           // the reverse pass that last touched grad
+  bool requires_grad = false;            // a parameter or a variable stands somewhere below
+  bool is_parameter = false;             // grad belongs to a Parameters, and is added to over passes
+  bool adopted = false;                  // value belongs to somebody else
   const std::uint64_t* stamp = nullptr;  // of adopted values: the owner's count of overwritings,
   std::uint64_t stamp_at_adoption = 0;   // and what it was
 };

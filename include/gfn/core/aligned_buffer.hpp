@@ -64,9 +64,9 @@ class AlignedBuffer {
   }
 
  private:
-  static void release(T* data) { ::operator delete(static_cast<void*>(data), std::align_val_t{alignment}); }
+  static void release(T* data) { ::operator delete (static_cast<void*>(data), std::align_val_t{alignment}); }
   void grow(std::size_t capacity) {
-    T* data = static_cast<T*>(::operator new(capacity * sizeof(T), std::align_val_t{alignment}));
+    T* data = static_cast<T*>(::operator new (capacity * sizeof(T), std::align_val_t{alignment}));
     if (size_ > 0) std::memcpy(static_cast<void*>(data), data_, size_ * sizeof(T));
     release(data_);
     data_ = data;

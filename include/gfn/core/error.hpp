@@ -12,8 +12,9 @@
 #ifndef GFN_ASSERT
 #ifdef GFN_DEBUG
 #define GFN_ASSERT(condition) \
-  ((condition) ? void(0)      \
-               : (std::fprintf(stderr, "%s:%d: gfn invariant broken: %s\n", __FILE__, __LINE__, #condition), std::abort()))
+  ((condition)                \
+       ? void(0)              \
+       : (std::fprintf(stderr, "%s:%d: gfn invariant broken: %s\n", __FILE__, __LINE__, #condition), std::abort()))
 #else
 #define GFN_ASSERT(condition) void(0)
 #endif

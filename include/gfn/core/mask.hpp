@@ -33,6 +33,8 @@ class Mask {
 using ConstMask = std::span<const bool>;
 
 /// How many actions a mask allows.
-[[nodiscard]] inline int count_legal(ConstMask legal) { return static_cast<int>(std::count(legal.begin(), legal.end(), true)); }
+[[nodiscard]] inline int count_legal(ConstMask legal) {
+  return static_cast<int>(std::count(legal.begin(), legal.end(), true));
+}
 
 }  // namespace gfn
