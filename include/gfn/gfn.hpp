@@ -87,6 +87,9 @@
 #include <gfn/rollout/prioritised_replay.hpp>
 #include <gfn/rollout/sampler.hpp>
 #include <gfn/rollout/trajectories.hpp>
+#include <gfn/sampled/correlation.hpp>
+#include <gfn/sampled/likelihood.hpp>
+#include <gfn/sampled/objects.hpp>
 #include <gfn/trainer/checkpoint.hpp>
 #include <gfn/trainer/coupled_trainer.hpp>
 #include <gfn/trainer/json_log.hpp>
