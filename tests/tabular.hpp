@@ -4,6 +4,7 @@
 #include <span>
 
 #include <gfn/core/random.hpp>
+#include <gfn/exact/gradient.hpp>
 #include <gfn/exact/policy_table.hpp>
 #include <gfn/exact/state_graph.hpp>
 #include <gfn/policy/tabular.hpp>
@@ -60,6 +61,34 @@ Table<E> forward_table(const gfn::exact::StateGraph<E>& graph, const gfn::exact:
   for (std::size_t i = 0; i < log_p.exits.size(); ++i)
     values(graph.terminal_rows()[i], graph.environment().num_actions()) = log_p.exits[i];
   return table;
+}
+
+/// The derivative of f() by the numbers of a table: central differences of order 8, good for about 13 digits.
+template <class E, class F>
+Eigen::VectorXd derivative(Table<E>& table, const F& f) {
+  constexpr double h = 1e-2;
+  constexpr double weights[] = {4. / 5, -1. / 5, 4. / 105, -1. / 280};
+  Eigen::VectorXd result(table.parameters().size());
+  for (Eigen::Index i = 0; i < result.size(); ++i) {
+    const double x = table.parameters().value()[i];
+    double sum = 0;
+    for (int k = 1; k <= 4; ++k)
+      for (const int sign : {1, -1}) {
+        table.parameters().modify()[i] = x + sign * k * h;
+        sum += sign * weights[k - 1] * f();
+      }
+    table.parameters().modify()[i] = x;
+    result[i] = sum / h;
+  }
+  return result;
+}
+
+/// Σ over the trajectories of a law of p(τ)·f(actions).
+template <class F>
+double expectation(const gfn::exact::TrajectoryLaw& law, const F& f) {
+  double sum = 0;
+  for (std::size_t i = 0; i < law.trajectories.size(); ++i) sum += law.probabilities[i] * f(law.trajectories[i]);
+  return sum;
 }
 
 }  // namespace tabular

@@ -4,11 +4,13 @@
 #include <bitset>
 #include <cmath>
 #include <cstddef>
+#include <span>
 #include <string>
 
 #include <gfn/core/action.hpp>
 #include <gfn/core/mask.hpp>
 #include <gfn/core/sparse_rows.hpp>
+#include <gfn/environment/sequence_state.hpp>
 
 /// Environments as users write them, for the tests.
 namespace environments {
@@ -67,6 +69,15 @@ struct PrependAppend {
  private:
   static char letter(int number) { return static_cast<char>('a' + number); }
   static int number(char letter) { return letter - 'a'; }
+};
+
+/// A log-reward of sequences in which every place and every symbol counts for something else.
+struct Wavy {
+  double operator()(std::span<const gfn::Symbol> x) const {
+    double sum = 0;
+    for (std::size_t i = 0; i < x.size(); ++i) sum += std::sin(1.0 + 2.0 * static_cast<double>(i) + 3.0 * x[i]);
+    return sum;
+  }
 };
 
 }  // namespace environments

@@ -25,6 +25,8 @@ using gfn::Baseline;
 using gfn::exact::BackwardLogProbabilities;
 using gfn::exact::ForwardLogProbabilities;
 using gfn::exact::StateGraph;
+using tabular::derivative;
+using tabular::expectation;
 using tabular::Table;
 using Numbers = std::vector<double>;
 using Actions = std::vector<gfn::Action>;
@@ -67,38 +69,10 @@ struct Setting {
   }
 };
 
-/// The derivative of f() by the numbers of a table: central differences of order 8, good for about 13 digits.
-template <class E, class F>
-Eigen::VectorXd derivative(Table<E>& table, const F& f) {
-  constexpr double h = 1e-2;
-  constexpr double weights[] = {4. / 5, -1. / 5, 4. / 105, -1. / 280};
-  Eigen::VectorXd result(table.parameters().size());
-  for (Eigen::Index i = 0; i < result.size(); ++i) {
-    const double x = table.parameters().value()[i];
-    double sum = 0;
-    for (int k = 1; k <= 4; ++k)
-      for (const int sign : {1, -1}) {
-        table.parameters().modify()[i] = x + sign * k * h;
-        sum += sign * weights[k - 1] * f();
-      }
-    table.parameters().modify()[i] = x;
-    result[i] = sum / h;
-  }
-  return result;
-}
-
 void check_equal(const Eigen::VectorXd& a, const Eigen::VectorXd& b) {
   REQUIRE(a.size() == b.size());
   CHECK((a - b).lpNorm<Eigen::Infinity>() < tolerance);
   CHECK(a.lpNorm<Eigen::Infinity>() > 1e-3);  // there is something to compare
-}
-
-/// Σ over the trajectories of a law of p(τ)·f(actions).
-template <class F>
-double expectation(const gfn::exact::TrajectoryLaw& law, const F& f) {
-  double sum = 0;
-  for (std::size_t i = 0; i < law.trajectories.size(); ++i) sum += law.probabilities[i] * f(law.trajectories[i]);
-  return sum;
 }
 
 /// KL between the ways on from a state, under two forward policies, path by path.
