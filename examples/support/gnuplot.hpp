@@ -52,17 +52,18 @@ class Gnuplot {
   std::ostringstream script_;
 };
 
-/// D_TV against iterations, with a level to compare it with.
-inline void plot_curve(Gnuplot& plot, const std::vector<CurvePoint>& curve, double uniform) {
+/// A distance from the target against iterations, with the uniform distribution's to compare it with.
+inline void plot_curve(Gnuplot& plot, const std::vector<CurvePoint>& curve, double uniform,
+                       double CurvePoint::*distance = &CurvePoint::total_variation,
+                       const char* title = "total variation from the target") {
   constexpr double floor = 1e-6;  // the axis is logarithmic
   plot << "$curve << END\n";
-  for (const CurvePoint& point : curve)
-    plot << point.iteration << ' ' << std::max(point.total_variation, floor) << '\n';
+  for (const CurvePoint& point : curve) plot << point.iteration << ' ' << std::max(point.*distance, floor) << '\n';
   plot << "END\n"
        << "set logscale y\nset format y '%g'\nset xlabel 'iteration'\nset key bottom left reverse Left samplen 1.5\n"
        << "set grid ytics mytics lt 1 lc rgb '#d8d8d8' lw 0.8, lt 1 lc rgb '#eeeeee' lw 0.6\nset xrange [0:*]\nset "
           "yrange [*:1]\n"
-       << "set title 'total variation from the target'\n"
+       << "set title '" << title << "'\n"
        << "plot " << std::max(uniform, floor)
        << " with lines dt 2 lw 1.5 lc rgb '#808080' title 'uniform distribution', "
        << "$curve with lines lw 2 lc rgb '#31688e' title 'learned'\n";

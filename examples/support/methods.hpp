@@ -1,11 +1,16 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <type_traits>
+
 #include <gfn/gfn.hpp>
 
 #include "training_options.hpp"
 
 namespace examples {
+
+/// What stands for the guide of an environment that has none.
+struct NoGuide {};
 
 /// Makes the networks and the trainer of a method, and calls use(trainer, forward policy). `make_guide` gives the guide of
 /// rl-g.
@@ -75,7 +80,10 @@ void with_trainer(const E& env, const TrainingOptions& o, gfn::Random& random, M
     coupled(gfn::BackwardReward{});
   } else if (o.method == "rl-g") {
     auto guide = make_guide(env);
-    coupled(gfn::GuidedBackwardReward(guide));
+    if constexpr (std::is_same_v<decltype(guide), NoGuide>)
+      gfn::fail("--method rl-g: this environment has no guide");
+    else
+      coupled(gfn::GuidedBackwardReward(guide));
   } else if (o.method == "q-much") {
     auto target = gfn::mlp_policy<T>(env, policy, random);
     auto trainer = gfn::munchausen_trainer(env, forward, target, {.learning_rate = o.learning_rate});

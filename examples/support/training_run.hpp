@@ -10,6 +10,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -27,6 +28,20 @@ namespace examples {
 struct CurvePoint {
   std::int64_t iteration;
   double total_variation;
+  double jensen_shannon;
+};
+
+/// What a program measures besides, with the forward policy: this one nothing.
+struct NoProbe {
+  /// At each evaluation; may add fields to the log line.
+  template <class Forward>
+  void evaluate(Forward&, std::int64_t, gfn::JsonObject&) {}
+  /// After the training.
+  template <class Forward>
+  void finish(Forward&) {}
+  /// What a checkpoint must hold of it.
+  std::vector<double> numbers() const { return {}; }
+  void restore(std::span<const double>) {}
 };
 
 /// What a training comes to.
@@ -60,17 +75,18 @@ inline void cut_log(const TrainingOptions& options, std::int64_t iteration) {
 }
 
 /// One training with everything around it: evaluation, progress, log, checkpoints.
-template <class E, class Trainer, class Forward>
+template <class E, class Trainer, class Forward, class Probe>
 class TrainingRun {
  public:
   /// `exact` is null where nothing is to be evaluated; `environment` describes the environment for the checkpoint.
   TrainingRun(const TrainingOptions& options, const std::string& environment, const ExactEvaluation<E>* exact,
-              Trainer& trainer, Forward& forward, gfn::Random& random)
+              Trainer& trainer, Forward& forward, Probe& probe, gfn::Random& random)
       : options_(options),
         description_(environment + '\n' + describe_training(options)),
         exact_(exact),
         trainer_(trainer),
         forward_(forward),
+        probe_(probe),
         random_(random) {}
 
   Outcome run() {
@@ -78,6 +94,7 @@ class TrainingRun {
       if (options_.resume) resume();
     if (iteration() < options_.iterations) train();
     if (exact_ != nullptr && outcome_.learned.empty()) outcome_.learned = exact_->learned(forward_);
+    probe_.finish(forward_);
     outcome_.iterations = iteration();
     outcome_.log_z = trainer_.log_z_estimate();
     return std::move(outcome_);
@@ -125,41 +142,45 @@ class TrainingRun {
     if (exact_ != nullptr) {
       outcome_.learned = exact_->learned(forward_);
       d = exact_->distances(outcome_.learned);
-      outcome_.curve.push_back({iteration(), d.total_variation});
+      outcome_.curve.push_back({iteration(), d.total_variation, d.jensen_shannon});
       if (progress_) progress_->metric("D_TV", d.total_variation);
     }
-    if (!log_) return;
     const double log_z_error = exact_ != nullptr ? std::abs(report.log_z - exact_->log_z()) : std::nan("");
-    log_->write(gfn::JsonObject()
-                    .add("iteration", report.iteration)
-                    .add("trajectories", iteration() * options_.batch)
-                    .add("loss", report.loss)
-                    .add("log_z", report.log_z)
-                    .add("log_z_error", log_z_error)
-                    .add("total_variation", d.total_variation)
-                    .add("jensen_shannon", d.jensen_shannon)
-                    .add("mean_reward_accuracy", std::min(d.mean_reward_ratio, 1.0))
-                    .add("mean_reward_ratio", d.mean_reward_ratio)
-                    .add("distinct_states", report.distinct_states)
-                    .add("mean_length", report.mean_length())
-                    .add("train_seconds", outcome_.train_seconds));
+    gfn::JsonObject line;
+    line.add("iteration", report.iteration)
+        .add("trajectories", iteration() * options_.batch)
+        .add("loss", report.loss)
+        .add("log_z", report.log_z)
+        .add("log_z_error", log_z_error)
+        .add("total_variation", d.total_variation)
+        .add("jensen_shannon", d.jensen_shannon)
+        .add("mean_reward_accuracy", std::min(d.mean_reward_ratio, 1.0))
+        .add("mean_reward_ratio", d.mean_reward_ratio)
+        .add("distinct_states", report.distinct_states)
+        .add("mean_length", report.mean_length());
+    probe_.evaluate(forward_, iteration(), line);
+    if (options_.is_due(iteration())) probe_numbers_ = probe_.numbers();
+    if (log_) log_->write(line.add("train_seconds", outcome_.train_seconds));
   }
 
-  /// The caller's numbers of the checkpoint: the training time, then the curve.
+  /// The caller's numbers of the checkpoint: the training time, the curve after its length, then those of the probe.
   void save() {
-    std::vector<double> numbers = {outcome_.train_seconds};
-    for (const CurvePoint& point : outcome_.curve) {
-      numbers.push_back(static_cast<double>(point.iteration));
-      numbers.push_back(point.total_variation);
-    }
+    std::vector<double> numbers = {outcome_.train_seconds, static_cast<double>(outcome_.curve.size())};
+    for (const CurvePoint& point : outcome_.curve)
+      numbers.insert(numbers.end(),
+                     {static_cast<double>(point.iteration), point.total_variation, point.jensen_shannon});
+    numbers.insert(numbers.end(), probe_numbers_.begin(), probe_numbers_.end());
     gfn::save_checkpoint(options_.checkpoint, trainer_, random_, description_, numbers);
     saved_ = Clock::now();
   }
   void resume() {
     const std::vector<double> numbers = gfn::load_checkpoint(options_.checkpoint, trainer_, random_, description_);
     outcome_.train_seconds = numbers.at(0);
-    for (std::size_t i = 1; i + 1 < numbers.size(); i += 2)
-      outcome_.curve.push_back({static_cast<std::int64_t>(numbers[i]), numbers[i + 1]});
+    const std::size_t end = 2 + 3 * static_cast<std::size_t>(numbers.at(1));
+    for (std::size_t i = 2; i < end; i += 3)
+      outcome_.curve.push_back({static_cast<std::int64_t>(numbers.at(i)), numbers.at(i + 1), numbers.at(i + 2)});
+    probe_numbers_.assign(numbers.begin() + static_cast<std::ptrdiff_t>(end), numbers.end());
+    probe_.restore(probe_numbers_);
     if (iteration() < options_.iterations && !outcome_.curve.empty() &&
         !options_.is_due(outcome_.curve.back().iteration))
       outcome_.curve.pop_back();  // as cut_log does
@@ -170,6 +191,8 @@ class TrainingRun {
   const ExactEvaluation<E>* exact_;
   Trainer& trainer_;
   Forward& forward_;
+  Probe& probe_;
+  std::vector<double> probe_numbers_;  // as of the last evaluation that was due: a later one is made anew
   gfn::Random& random_;
   Outcome outcome_;
   std::optional<gfn::JsonLog> log_;
@@ -178,15 +201,20 @@ class TrainingRun {
 };
 
 /// Trains by the method that the options name; `make_guide` gives the guide of rl-g.
-template <class E, class MakeGuide>
+template <class E, class MakeGuide, class Probe>
 Outcome train(const E& env, const TrainingOptions& options, const std::string& environment,
-              const ExactEvaluation<E>* exact, MakeGuide&& make_guide) {
+              const ExactEvaluation<E>* exact, MakeGuide&& make_guide, Probe&& probe) {
   gfn::Random random(options.seed);
   Outcome outcome;
   with_trainer(env, options, random, make_guide, [&](auto& trainer, auto& forward) {
-    outcome = TrainingRun(options, environment, exact, trainer, forward, random).run();
+    outcome = TrainingRun(options, environment, exact, trainer, forward, probe, random).run();
   });
   return outcome;
+}
+template <class E, class MakeGuide>
+Outcome train(const E& env, const TrainingOptions& options, const std::string& environment,
+              const ExactEvaluation<E>* exact, MakeGuide&& make_guide) {
+  return train(env, options, environment, exact, make_guide, NoProbe());
 }
 
 /// What came out, beside the uniform distribution and the target.

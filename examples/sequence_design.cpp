@@ -1,0 +1,320 @@
+// SPDX-License-Identifier: MIT
+// Does a GFlowNet propose sequences as often as they are good? Trains one on a table of rewards, and measures it.
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <cstdio>
+#include <optional>
+#include <span>
+#include <string>
+#include <type_traits>
+#include <vector>
+
+#include <CLI/CLI.hpp>
+
+#include <gfn/gfn.hpp>
+#ifdef GFN_EXAMPLE_GZIP
+#include <gfn/core/gzip.hpp>
+#endif
+
+#include "support/exact_evaluation.hpp"
+#include "support/gnuplot.hpp"
+#include "support/program.hpp"
+#include "support/training_options.hpp"
+#include "support/training_run.hpp"
+
+namespace {
+
+/// A landscape: where its values stand in a file, and how they become rewards (Niu et al. 2024).
+struct Task {
+  const char* name;
+  gfn::SequenceTableOptions table;
+  gfn::RewardTransformOptions transform;
+};
+const Task tasks[] = {{"synthetic", {.length = 6}, {.floor = 1e-3, .exponent = 3, .maximum = 10}},
+                      {"six6", {.length = 8, .mode_column = "is_mode"}, {.floor = 1e-3, .exponent = 3, .maximum = 10}},
+                      {"qm9",
+                       {.alphabet = "0123456789a", .length = 5, .value_column = "gap"},
+                       {.floor = 1e-3, .exponent = 5, .maximum = 10}},
+                      {"pho4",
+                       {.length = 10, .sequence_column = "", .value_column = "ddG"},
+                       {.sigmoid_slope = 3, .floor = 0, .exponent = 3, .maximum = 10}}};
+
+struct SequenceRunOptions {
+  std::string task = "synthetic", environment = "slot", data;
+  std::optional<double> exponent, floor, maximum;
+};
+
+/// Random effects of each letter at each place, and of each pair of neighbours, scaled to [0, 1].
+gfn::SequenceTable synthetic_table(const gfn::SequenceTableOptions& options) {
+  gfn::SequenceTable table{gfn::Alphabet(options.alphabet), options.length, {}, {}};
+  const int k = table.alphabet.size(), length = table.length;
+  gfn::Stream stream(1, gfn::Purpose::user, 0, 0);
+  Eigen::MatrixXd single(length, k), pair(length, k * k);
+  for (double& x : single.reshaped()) x = stream.normal();
+  for (double& x : pair.reshaped()) x = stream.normal();
+  std::vector<int> word(static_cast<std::size_t>(length));
+  for (bool more = true; more;) {
+    double value = 0;
+    for (int i = 0; i < length; ++i) {
+      const int symbol = word[static_cast<std::size_t>(i)];
+      value += single(i, symbol);
+      if (i > 0) value += pair(i, k * word[static_cast<std::size_t>(i - 1)] + symbol);
+    }
+    table.values.push_back(value);
+    int i = length;  // the next word
+    while (i > 0 && ++word[static_cast<std::size_t>(i - 1)] == k) word[static_cast<std::size_t>(--i)] = 0;
+    more = i > 0;
+  }
+  const auto [low, high] = std::minmax_element(table.values.begin(), table.values.end());
+  for (const double from = *low, range = *high - *low; double& y : table.values) y = (y - from) / range;
+  return table;
+}
+
+gfn::SequenceTable read_table(const std::string& path, const gfn::SequenceTableOptions& options) {
+#ifdef GFN_EXAMPLE_GZIP
+  gfn::TableReader reader(gfn::read_gzip_file(path), path);
+#else
+  gfn::require(!path.ends_with(".gz"), "--data: '", path, "' is compressed, and this program was built without zlib");
+  gfn::TableReader reader(gfn::read_file(path), path);
+#endif
+  return gfn::read_sequence_table(reader, options);
+}
+
+/// What is measured with fresh samples: the modes found so far at each evaluation, and more in the end.
+template <class E>
+class SampleProbe {
+ public:
+  SampleProbe(const E& env, const std::vector<bool>& modes, std::int64_t seed)
+      : env_(env), modes_(modes), random_(seed) {}
+
+  template <class Forward>
+  void evaluate(Forward& forward, std::int64_t iteration, gfn::JsonObject& line) {
+    for (const auto& x : draw(forward, modes_.total(), iteration))
+      modes_.add(static_cast<std::size_t>(env_.object_index(x)));
+    line.add("modes_found", modes_.count());
+  }
+  template <class Forward>
+  void finish(Forward& forward) {
+    samples = draw(forward, 10000, 0);
+    top = gfn::sampled::top_objects(env_, std::span<const State>(samples), 100);
+    gfn::Stream stream = random_.stream(gfn::Purpose::evaluation, 0, 1);
+    std::vector<State> objects(300, env_.initial_state());
+    std::vector<double> log_p, log_r;
+    for (State& x : objects) {
+      for (int i = 0; i < env_.length(); ++i) x[i] = static_cast<gfn::Symbol>(stream.below(env_.alphabet_size()));
+      log_r.push_back(env_.log_reward(x));
+    }
+    auto backward = gfn::uniform_backward(env_);
+    for (const auto& estimate : gfn::sampled::log_likelihoods(env_, forward, backward, std::span<const State>(objects),
+                                                              random_, {.walks = 32, .evaluation = 1}))
+      log_p.push_back(estimate.value);
+    pearson = gfn::sampled::pearson_correlation(log_p, log_r);
+    spearman = gfn::sampled::spearman_correlation(log_p, log_r);
+    lower_bound = gfn::sampled::evidence_lower_bound(env_, forward, backward, 2000, random_, 2);
+  }
+  std::vector<double> numbers() const { return {modes_.found().begin(), modes_.found().end()}; }
+  void restore(std::span<const double> numbers) {
+    for (const double x : numbers) modes_.add(static_cast<std::size_t>(x));
+  }
+
+  void print() const {
+    std::printf("\nfrom samples:\n%-34s%10d of %d\n", "modes found", modes_.count(), modes_.total());
+    std::printf("%-34s%10.4f\n", "mean reward of the best 100", gfn::sampled::mean_reward(top.log_rewards));
+    const auto hamming = [&](const State& a, const State& b) {
+      int distance = 0;
+      for (int i = 0; i < env_.length(); ++i) distance += a[i] != b[i];
+      return distance;
+    };
+    std::printf("%-34s%10.4f\n", "places in which two of them differ",
+                gfn::sampled::mean_pairwise_distance(std::span<const State>(top.objects), hamming));
+    std::printf("%-34s%10.4f\n", "correlation of log P and log R", pearson);
+    std::printf("%-34s%10.4f\n", "the same, of the ranks", spearman);
+    std::printf("%-34s%10.4f +- %.4f\n", "lower bound of log Z*", lower_bound.value, lower_bound.standard_error);
+  }
+  void print_best(const gfn::Alphabet& alphabet) const {
+    std::printf("best:");
+    for (std::size_t i = 0; i < std::min<std::size_t>(top.objects.size(), 5); ++i)
+      std::printf(" %s %.3f", alphabet.text(env_.symbols(top.objects[i])).c_str(), std::exp(top.log_rewards[i]));
+    std::printf("\n");
+  }
+
+  using State = typename E::State;
+  std::vector<State> samples;
+  gfn::sampled::TopObjects<State> top;
+  double pearson = 0, spearman = 0;
+  gfn::sampled::Estimate lower_bound;
+
+ private:
+  template <class Forward>
+  std::vector<State> draw(Forward& forward, int count, std::int64_t iteration) const {
+    return gfn::sampled::sample_objects(env_, forward, count, random_, static_cast<std::uint64_t>(iteration) + 3);
+  }
+
+  const E& env_;
+  gfn::sampled::ModesFound modes_;
+  gfn::Random random_;
+};
+
+/// The mass of a distribution in each of 40 bins of reward.
+class Histogram {
+ public:
+  static constexpr int bins = 40;
+  explicit Histogram(double largest) : width_(largest / bins), mass_(bins) {}
+  void add(double log_reward, double probability) {
+    const int bin = std::clamp(static_cast<int>(std::exp(log_reward) / width_), 0, bins - 1);
+    mass_[static_cast<std::size_t>(bin)] += probability;
+  }
+  void write(examples::Gnuplot& plot, const char* name) const {
+    plot << '$' << name << " << END\n";
+    for (int i = 0; i < bins; ++i) plot << (i + 0.5) * width_ << ' ' << mass_[static_cast<std::size_t>(i)] << '\n';
+    plot << "END\n";
+  }
+
+ private:
+  double width_;
+  std::vector<double> mass_;
+};
+
+template <class E>
+void plot(const std::string& path, const E& env, const examples::ExactEvaluation<E>* exact,
+          const examples::Outcome& outcome, const SampleProbe<E>& probe) {
+  const std::span<const double> log_rewards = env.reward().table();
+  const double log_z = gfn::log_sum_exp(log_rewards);
+  const double largest = std::exp(*std::max_element(log_rewards.begin(), log_rewards.end()));
+  Histogram learned(largest), target(largest), uniform(largest);
+  for (const double r : log_rewards) {
+    target.add(r, std::exp(r - log_z));
+    uniform.add(r, 1 / static_cast<double>(log_rewards.size()));
+  }
+  if (exact != nullptr)
+    for (std::size_t i = 0; i < outcome.learned.size(); ++i)
+      learned.add(exact->graph().log_rewards()[i], outcome.learned[i]);
+  else
+    for (const auto& x : probe.samples) learned.add(env.log_reward(x), 1 / static_cast<double>(probe.samples.size()));
+
+  examples::Gnuplot plot(path, exact != nullptr ? 1100 : 650, 420);
+  learned.write(plot, "learned");
+  target.write(plot, "target");
+  uniform.write(plot, "uniform");
+  plot << "set multiplot\nset bmargin at screen 0.15\nset tmargin at screen 0.88\nset lmargin at screen "
+       << (exact != nullptr ? 0.065 : 0.12) << "\nset rmargin at screen " << (exact != nullptr ? 0.55 : 0.96)
+       << "\nset xlabel 'reward'\nset ylabel 'probability of a bin' offset 1\nset xrange [0:" << largest
+       << "]\nset yrange [0:*]\nset key top right samplen 2\nset grid ytics lt 1 lc rgb '#e4e4e4' lw 0.8\n"
+       << "set style fill solid\nset boxwidth 1 relative\nset title 'rewards after " << outcome.iterations
+       << " iterations" << (exact != nullptr ? "" : ", 10000 samples") << "'\n"
+       << "plot $target with boxes lc rgb '#b5dbe0' title 'target', "
+       << "$learned with histeps lw 2.2 lc rgb '#31688e' title 'learned', "
+       << "$uniform with histeps lw 1.4 dt 2 lc rgb '#808080' title 'uniform'\n";
+  if (exact != nullptr) {
+    plot << "unset ylabel\nset lmargin at screen 0.66\nset rmargin at screen 0.97\nset xrange [0:1]\nset yrange "
+            "[0.1:1]\n";
+    examples::plot_curve(plot, outcome.curve, exact->distances(exact->uniform()).total_variation);
+  }
+  plot << "unset multiplot\n";
+  plot.draw();
+}
+
+template <class E>
+void learn(const E& env, const gfn::SequenceTable& table, const std::string& description,
+           const examples::TrainingOptions& options) {
+  constexpr std::int64_t most = 2'000'000;  // states, for evaluation at every so many iterations
+  std::optional<examples::ExactEvaluation<E>> exact;
+  if (options.evaluate_every > 0 && env.num_states() <= most) exact.emplace(env);
+  const auto* const evaluation = exact ? &*exact : nullptr;
+  if (!options.quiet)
+    std::printf("%lld sequences, %lld states, log Z* = %.4f%s\n", static_cast<long long>(env.num_objects()),
+                static_cast<long long>(env.num_states()), gfn::log_sum_exp(env.reward().table()),
+                exact ? "" : "; evaluated by samples alone");
+  SampleProbe<E> probe(env, table.modes.empty() ? gfn::top_modes(env.reward().table()) : table.modes, options.seed);
+  const auto make_guide = [](const E& e) {
+    if constexpr (std::is_same_v<E, gfn::SlotSequence<gfn::TableReward>>)
+      return gfn::ReplayGuide(e);
+    else
+      return examples::NoGuide();
+  };
+  const auto outcome = examples::train(env, options, description, evaluation, make_guide, probe);
+  if (!options.quiet) {
+    examples::print_summary(options, evaluation, outcome);
+    if (exact) {
+      const double ratio = exact->distances(outcome.learned).mean_reward_ratio;
+      std::printf("%-34s%10.4f\n", "mean-reward accuracy (cut to 1)", std::min(ratio, 1.0));
+    }
+    probe.print();
+    probe.print_best(table.alphabet);
+  }
+  if (options.plot.empty()) return;
+  plot(options.plot, env, evaluation, outcome, probe);
+  if (!options.quiet) std::printf("picture: %s\n", options.plot.c_str());
+}
+
+void run(const SequenceRunOptions& sequences, examples::TrainingOptions options) {
+  examples::check_training_options(options);
+  const auto* const task =
+      std::find_if(std::begin(tasks), std::end(tasks), [&](const Task& t) { return t.name == sequences.task; });
+  gfn::require(task != std::end(tasks), "unknown task '", sequences.task, "', there are: synthetic, six6, qm9, pho4");
+  const bool synthetic = task == std::begin(tasks);
+  gfn::require(synthetic == sequences.data.empty(), synthetic ? "--data needs a --task that says how to read it"
+                                                              : "--task needs --data, the file with its table");
+  const std::string& environment = sequences.environment;
+  gfn::require(environment == "slot" || environment == "prepend-append" || environment == "append",
+               "unknown environment '", environment, "', there are: slot, prepend-append, append");
+  gfn::require(options.method != "rl-g" || environment == "slot",
+               "--method rl-g: its guide is for --environment slot alone");
+  gfn::require(options.method != "rl-g" || options.checkpoint.empty(),
+               "--checkpoint: rl-g has none, the buffer of its guide would have to be kept");
+  if (!options.plot.empty() && !examples::Gnuplot::is_installed()) {
+    std::fputs("sequence_design: gnuplot is not installed, --plot is left out\n", stderr);
+    options.plot.clear();
+  }
+  gfn::RewardTransformOptions transform = task->transform;
+  transform.exponent = sequences.exponent.value_or(transform.exponent);
+  transform.floor = sequences.floor.value_or(transform.floor);
+  transform.maximum = sequences.maximum.value_or(transform.maximum);
+  const gfn::SequenceTable table = synthetic ? synthetic_table(task->table) : read_table(sequences.data, task->table);
+  const gfn::TableReward reward(table, transform);
+  const std::string description =
+      "sequences\n--task " + sequences.task + "\n--environment " + environment + "\n--data " + sequences.data +
+      "\n--exponent " + examples::all_digits(transform.exponent) + "\n--floor " +
+      examples::all_digits(transform.floor) + "\n--max-reward " + examples::all_digits(transform.maximum);
+  if (environment == "slot")
+    learn(gfn::SlotSequence(reward), table, description, options);
+  else if (environment == "append")
+    learn(gfn::AppendSequence(reward), table, description, options);
+  else
+    learn(gfn::PrependAppendSequence(reward), table, description, options);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  SequenceRunOptions sequences;
+  examples::TrainingOptions options;
+  options.evaluate_every = 50;
+  CLI::App app{
+      "Trains a GFlowNet on sequences of a fixed length. A sequence begins empty, and a letter is put in by each "
+      "action;\n"
+      "a complete one is to come out with a probability proportional to its reward. Rewards come from a table: one "
+      "that\n"
+      "is made here, or measured or predicted ones from a file. Where there are at most 2 million states the\n"
+      "distribution is evaluated exactly, otherwise by samples.",
+      "sequence_design"};
+  app.add_option("--task", sequences.task,
+                 "synthetic (made here), or what a file holds: six6\n(TFBind8), qm9 (QM9-str), pho4 (TFBind10)")
+      ->capture_default_str()
+      ->type_name("NAME");
+  app.add_option("--data", sequences.data, "the table of the task, plain or gzipped")->type_name("FILE.tsv");
+  app.add_option("--environment", sequences.environment,
+                 "where letters go: slot (any free place), append,\nprepend-append")
+      ->capture_default_str()
+      ->type_name("NAME");
+  app.add_option("--exponent", sequences.exponent, "of the values in the rewards; default: the task's")->type_name("X");
+  app.add_option("--floor", sequences.floor, "values are not taken below it; default: the task's")->type_name("X");
+  app.add_option("--max-reward", sequences.maximum, "of the best sequence; default: 10")->type_name("X");
+  examples::add_training_options(app, options);
+  app.footer(std::string(examples::training_footer) +
+             "\nThis program adds one field:\n"
+             "  modes_found           modes (a list of the file's, or the best 0.5 %) among all fresh samples so far:\n"
+             "                        as many an evaluation as there are modes");
+  return examples::run_program(app, argc, argv, [&] { run(sequences, options); });
+}
