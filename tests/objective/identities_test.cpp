@@ -1,11 +1,16 @@
 // SPDX-License-Identifier: MIT
+#include <algorithm>
 #include <cmath>
 #include <cstddef>
+#include <cstdint>
 #include <map>
 #include <string>
+#include <tuple>
 #include <vector>
 
+#include <gfn/environment/bayesian_network.hpp>
 #include <gfn/environment/hypergrid.hpp>
+#include <gfn/environment/sequence.hpp>
 #include <gfn/exact/gradient.hpp>
 #include <gfn/exact/values.hpp>
 #include <gfn/trainer/coupled_trainer.hpp>
@@ -34,8 +39,25 @@ using Actions = std::vector<gfn::Action>;
 constexpr double log_z = 0.4;
 constexpr double tolerance = 1e-10;
 
+/// A score of networks that prefers nothing for a reason.
+struct WavyScore {
+  int num_nodes() const { return 3; }
+  double local_score(int node, gfn::NodeSet parents) const {
+    return std::sin(1.0 + 2.0 * node + 3.0 * static_cast<double>(parents));
+  }
+};
+
+using Slots = gfn::SlotSequence<environments::Wavy, 4>;
+using Words = gfn::PrependAppendSequence<environments::Wavy, 4>;  // with parallel edges
+using Networks = gfn::BayesianNetwork<WavyScore, gfn::UniformPrior, 4>;
+using Environments = std::tuple<gfn::HyperGrid, Slots, Words, Networks>;
+
+constexpr gfn::SequenceOptions of_three_bits{.length = 3, .alphabet_size = 2};
+
 gfn::HyperGrid environment(gfn::HyperGrid*) { return gfn::HyperGrid{{.dimension = 2, .side = 3}}; }
-environments::PrependAppend environment(environments::PrependAppend*) { return {.letters = 2, .length = 3}; }
+Slots environment(Slots*) { return Slots(of_three_bits, environments::Wavy{}); }
+Words environment(Words*) { return Words(of_three_bits, environments::Wavy{}); }
+Networks environment(Networks*) { return Networks(WavyScore{}); }
 
 /// An environment with random policies on it, and a law ρ of terminating states that no policy gave.
 template <class E>
@@ -51,6 +73,24 @@ struct Setting {
   BackwardLogProbabilities log_b() { return gfn::exact::backward_log_probabilities(graph, backward); }
   gfn::exact::TrajectoryLaw backward_law() { return gfn::exact::trajectory_law(graph, rho, log_b()); }
   double divergence() { return gfn::exact::forward_divergence(graph, log_f(), log_b()); }
+
+  /// J_F of a forward policy.
+  double performance(const ForwardLogProbabilities& log_p) {
+    return gfn::exact::forward_values(graph, log_p, log_b(), log_z)[0];
+  }
+  /// A_F(s, a) of the forward policy, for all edges and exits.
+  ForwardLogProbabilities advantages() {
+    ForwardLogProbabilities a = log_f();
+    const auto back = log_b();
+    const Numbers v = gfn::exact::forward_values(graph, a, back, log_z);
+    for (std::size_t e = 0; e < graph.num_edges(); ++e) {
+      const auto& edge = graph.edges()[e];
+      a.edges[e] += v[static_cast<std::size_t>(edge.child)] - back.edges[e] - v[static_cast<std::size_t>(edge.source)];
+    }
+    for (std::size_t x = 0; x < a.exits.size(); ++x)
+      a.exits[x] += log_z - graph.log_rewards()[x] - v[static_cast<std::size_t>(graph.terminal_rows()[x])];
+    return a;
+  }
 
   /// The exact critics.
   Table<E> value(double offset = 0) {
@@ -92,6 +132,50 @@ double divergence_from(const StateGraph<E>& graph, int row, const ForwardLogProb
   return sum;
 }
 
+/// Σ_a π(a|s)·x(s, a) at one state; x has the form of a policy's log-probabilities.
+template <class E>
+double mean_at(const StateGraph<E>& graph, int row, const ForwardLogProbabilities& log_p,
+               const ForwardLogProbabilities& x) {
+  double sum = 0;
+  const std::size_t first = graph.first_edge(row);
+  for (std::size_t e = first; e < first + graph.edges(row).size(); ++e) sum += std::exp(log_p.edges[e]) * x.edges[e];
+  if (!graph.can_exit(row)) return sum;
+  const auto i = static_cast<std::size_t>(graph.terminal_index(row));
+  return sum + std::exp(log_p.exits[i]) * x.exits[i];
+}
+/// The same with x = f(log p, log q), for two policies.
+template <class E, class F>
+double mean_of(const StateGraph<E>& graph, int row, const ForwardLogProbabilities& p, const ForwardLogProbabilities& q,
+               const F& f) {
+  ForwardLogProbabilities x = p;
+  std::transform(p.edges.begin(), p.edges.end(), q.edges.begin(), x.edges.begin(), f);
+  std::transform(p.exits.begin(), p.exits.end(), q.exits.begin(), x.exits.begin(), f);
+  return mean_at(graph, row, p, x);
+}
+/// KL(p(·|s) ‖ q(·|s)).
+template <class E>
+double divergence_at(const StateGraph<E>& graph, int row, const ForwardLogProbabilities& p,
+                     const ForwardLogProbabilities& q) {
+  return mean_of(graph, row, p, q, [](double log_p, double log_q) { return log_p - log_q; });
+}
+/// TV(p(·|s), q(·|s)).
+template <class E>
+double variation_at(const StateGraph<E>& graph, int row, const ForwardLogProbabilities& p,
+                    const ForwardLogProbabilities& q) {
+  return mean_of(graph, row, p, q,
+                 [](double log_p, double log_q) { return std::abs(1 - std::exp(log_q - log_p)) / 2; });
+}
+
+/// f''(0) by central differences of order 8.
+template <class F>
+double second_derivative(const F& f) {
+  constexpr double h = 0.02;
+  constexpr double weights[] = {8. / 5, -1. / 5, 8. / 315, -1. / 560};
+  double sum = -205. / 72 * f(0.0);
+  for (int k = 1; k <= 4; ++k) sum += weights[k - 1] * (f(k * h) + f(-k * h));
+  return sum / (h * h);
+}
+
 struct Psi {
   Baseline baseline;
   double lambda;
@@ -99,10 +183,10 @@ struct Psi {
 
 /// A conditional law of trajectories given where they end, that no Markov policy has.
 template <class E>
-std::map<Actions, double> random_guide(const StateGraph<E>& graph) {
+std::map<Actions, double> random_guide(const StateGraph<E>& graph, std::uint64_t seed = 3) {
   std::map<Actions, double> log_guide;
   Numbers sums(graph.terminal_rows().size(), 0);
-  gfn::Stream stream(3, gfn::Purpose::user, 0, 0);
+  gfn::Stream stream(seed, gfn::Purpose::user, 0, 0);
   const auto end_of = [&](const Actions& actions) {
     return static_cast<std::size_t>(graph.terminal_index(gfn::exact::follow(graph, actions, [](std::size_t) {})));
   };
@@ -151,8 +235,7 @@ struct GuidedReward {
 
 }  // namespace
 
-TEMPLATE_TEST_CASE("identity 1: V_F(s0) = J_F = KL(P_F || P_B R / Z*) + log Z - log Z*", "", gfn::HyperGrid,
-                   environments::PrependAppend) {
+TEMPLATE_LIST_TEST_CASE("identity 1: V_F(s0) = J_F = KL(P_F || P_B R / Z*) + log Z - log Z*", "", Environments) {
   Setting<TestType> s;
   const auto log_f = s.log_f();
   const auto log_b = s.log_b();
@@ -176,8 +259,7 @@ TEMPLATE_TEST_CASE("identity 1: V_F(s0) = J_F = KL(P_F || P_B R / Z*) + log Z - 
   CHECK(std::abs(v - j) < tolerance);
 }
 
-TEMPLATE_TEST_CASE("identity 2: V_F(s) = log Z - log F*(s) + KL of the ways on from s", "", gfn::HyperGrid,
-                   environments::PrependAppend) {
+TEMPLATE_LIST_TEST_CASE("identity 2: V_F(s) = log Z - log F*(s) + KL of the ways on from s", "", Environments) {
   Setting<TestType> s;
   const auto log_f = s.log_f();
   const auto log_b = s.log_b();
@@ -190,8 +272,8 @@ TEMPLATE_TEST_CASE("identity 2: V_F(s) = log Z - log F*(s) + KL of the ways on f
   }
 }
 
-TEMPLATE_TEST_CASE("identity 3: half the gradient of trajectory balance is that of KL and of J_F", "", gfn::HyperGrid,
-                   environments::PrependAppend) {
+TEMPLATE_LIST_TEST_CASE("identity 3: half the gradient of trajectory balance is that of KL and of J_F", "",
+                        Environments) {
   Setting<TestType> s;
   auto trainer = gfn::trajectory_balance_trainer(s.env, s.forward, s.backward, {.initial_log_z = log_z});
   const auto balance = gfn::exact::expected_gradient(
@@ -207,8 +289,8 @@ TEMPLATE_TEST_CASE("identity 3: half the gradient of trajectory balance is that 
               }));
 }
 
-TEMPLATE_TEST_CASE("identity 4: half the gradient of backward trajectory balance is that of KL and of J_B", "",
-                   gfn::HyperGrid, environments::PrependAppend) {
+TEMPLATE_LIST_TEST_CASE("identity 4: half the gradient of backward trajectory balance is that of KL and of J_B", "",
+                        Environments) {
   Setting<TestType> s;
   const auto log_f = s.log_f();
   const auto law = s.backward_law();
@@ -256,8 +338,7 @@ TEMPLATE_TEST_CASE("identity 4: half the gradient of backward trajectory balance
   CHECK((gradient - policy_gradient({Baseline::learned, 0.5}, wrong_critic)).norm() > 1e-3);
 }
 
-TEMPLATE_TEST_CASE("identity 5: the same for a guide, Markovian or not", "", gfn::HyperGrid,
-                   environments::PrependAppend) {
+TEMPLATE_LIST_TEST_CASE("identity 5: the same for a guide, Markovian or not", "", Environments) {
   Setting<TestType> s;
   const auto guide = random_guide(s.graph);
   const auto law = s.backward_law();
@@ -286,8 +367,7 @@ TEMPLATE_TEST_CASE("identity 5: the same for a guide, Markovian or not", "", gfn
   }
 }
 
-TEMPLATE_TEST_CASE("identity 6: the policy gradient, whatever weighs the steps", "", gfn::HyperGrid,
-                   environments::PrependAppend) {
+TEMPLATE_LIST_TEST_CASE("identity 6: the policy gradient, whatever weighs the steps", "", Environments) {
   Setting<TestType> s;
   const Eigen::VectorXd expected = derivative(s.forward, [&] { return s.divergence(); });
   const double by_log_z = s.divergence() + log_z - s.log_z_star;
@@ -324,29 +404,186 @@ TEMPLATE_TEST_CASE("identity 6: the policy gradient, whatever weighs the steps",
   CHECK((expected - policy_gradient({Baseline::learned, 0.5}, wrong_critic).head(size)).norm() > 1e-3);
 }
 
-TEMPLATE_TEST_CASE("identity 7: the difference of two policies' performance", "", gfn::HyperGrid,
-                   environments::PrependAppend) {
+TEMPLATE_LIST_TEST_CASE("identity 7: the difference of two policies' performance", "", Environments) {
   Setting<TestType> s;
   auto other = tabular::random_forward(s.graph, 8);
   const auto old_p = s.log_f();
   const auto new_p = gfn::exact::forward_log_probabilities(s.graph, other);
-  const auto log_b = s.log_b();
-  const auto old_v = gfn::exact::forward_values(s.graph, old_p, log_b, log_z);
-  const auto new_v = gfn::exact::forward_values(s.graph, new_p, log_b, log_z);
   const auto visits = gfn::exact::visit_probabilities(s.graph, new_p);
+  const auto advantage = s.advantages();
   double advantages = 0, divergences = 0;
-  const auto add = [&](int row, double p, double old_log_p, double log_back, double next_value) {
-    const auto i = static_cast<std::size_t>(row);
-    const double q = visits[i] * std::exp(p);
-    advantages += q * (old_log_p - log_back + next_value - old_v[i]);
-    divergences += q * (p - old_log_p);
-  };
-  for (std::size_t e = 0; e < s.graph.num_edges(); ++e) {
-    const auto& edge = s.graph.edges()[e];
-    add(edge.source, new_p.edges[e], old_p.edges[e], log_b.edges[e], old_v[static_cast<std::size_t>(edge.child)]);
+  for (int row = 0; row < s.graph.num_states(); ++row) {
+    advantages += visits[static_cast<std::size_t>(row)] * mean_at(s.graph, row, new_p, advantage);
+    divergences += visits[static_cast<std::size_t>(row)] * divergence_at(s.graph, row, new_p, old_p);
   }
-  for (std::size_t x = 0; x < new_p.exits.size(); ++x)
-    add(s.graph.terminal_rows()[x], new_p.exits[x], old_p.exits[x], s.graph.log_rewards()[x] - log_z, 0);
-  CHECK(std::abs(new_v[0] - old_v[0] - advantages - divergences) < tolerance);
+  CHECK(std::abs(s.performance(new_p) - s.performance(old_p) - advantages - divergences) < tolerance);
   CHECK(std::abs(divergences - divergence_from(s.graph, 0, new_p, old_p)) < tolerance);
+}
+
+TEMPLATE_LIST_TEST_CASE("identity 8: the Fisher matrix is the Hessian of the policies' mean divergence", "",
+                        Environments) {
+  using Evaluation = gfn::PolicyEvaluation<double, Table<TestType>, TestType>;
+  Setting<TestType> s;
+  auto& parameters = s.forward.parameters();
+  const Eigen::VectorXd values = parameters.value();
+  const auto old_p = s.log_f();
+  const auto visits = gfn::exact::visit_probabilities(s.graph, old_p);
+  const auto law = gfn::exact::trajectory_law(s.graph, old_p);
+  // the library's product, each state weighing as much as it is visited
+  auto batch = gfn::batch_from_trajectories(s.env, law.trajectories);
+  Evaluation evaluation(s.forward, s.env, gfn::Direction::forward);
+  evaluation.evaluate(batch.table());
+  Numbers weights;
+  for (const int row : evaluation.rows())
+    weights.push_back(visits[static_cast<std::size_t>(s.graph.find(batch.table().state(row)))]);
+  gfn::Stream stream(6, gfn::Purpose::user, 0, 0);
+  for (int k = 0; k < 4; ++k) {
+    Eigen::VectorXd v(parameters.size());
+    for (double& x : v) x = stream.normal();
+    gfn::Tape<double> tape;
+    parameters.zero_grad();
+    parameters.tangent() = v;
+    evaluation.add_fisher_product(tape, weights);
+    const double product = v.dot(parameters.grad());
+
+    const auto moved = [&](double step) {
+      parameters.modify() = values + step * v;
+      const auto p = s.log_f();
+      parameters.modify() = values;
+      return p;
+    };
+    const double hessian = second_derivative([&](double step) {
+      const auto p = moved(step);
+      double sum = 0;
+      for (int row = 0; row < s.graph.num_states(); ++row)
+        sum += visits[static_cast<std::size_t>(row)] * divergence_at(s.graph, row, old_p, p);
+      return sum;
+    });
+    CHECK(product > 0.1);
+    CHECK(std::abs(product - hessian) < 1e-8 * product);
+    // and the mean square of the score, along v, of whole trajectories
+    const double h = 1e-3;
+    const ForwardLogProbabilities at[] = {moved(-2 * h), moved(-h), moved(h), moved(2 * h)};
+    const double score = expectation(law, [&](const Actions& actions) {
+      double log_p[4];
+      for (int i = 0; i < 4; ++i) log_p[i] = gfn::exact::trajectory_log_probability(s.graph, actions, at[i]);
+      const double slope = (8 * (log_p[2] - log_p[1]) - (log_p[3] - log_p[0])) / (12 * h);
+      return slope * slope;
+    });
+    CHECK(std::abs(product - score) < 1e-8 * product);
+    evaluation.evaluate(batch.table());
+  }
+}
+
+TEMPLATE_LIST_TEST_CASE("the coupled objective bounds the guided one", "", Environments) {
+  Setting<TestType> s;
+  const auto log_f = s.log_f();
+  const auto rho = gfn::exact::terminating_distribution(s.graph, log_f);
+  int positive = 0;
+  for (const std::uint64_t seed : {1, 2, 3, 4, 5, 6}) {
+    // guides far from P_B and near to it, in directions that have nothing to do with P_F, and away from it
+    for (const double distance : {1.0, 0.01, -1.0, -0.01}) {
+      tabular::randomise(s.backward, seed);
+      const auto log_b = s.log_b();
+      const auto guide = random_guide(s.graph, seed + 10);
+      std::map<Actions, double> f;  // log P_B(τ|x) / P_G(τ|x), up to a factor of P_G that depends on x
+      std::map<int, double> sums;
+      const auto law = gfn::exact::trajectory_law(s.graph, log_f);
+      const auto end_of = [&](const Actions& actions) {
+        return gfn::exact::follow(s.graph, actions, [](std::size_t) {});
+      };
+      for (const Actions& actions : law.trajectories) {
+        const double log_p = gfn::exact::trajectory_log_probability(s.graph, actions, log_b);
+        const double log_f_of = gfn::exact::trajectory_log_probability(s.graph, actions, log_f);
+        f[actions] = distance > 0 ? distance * (log_p - guide.at(actions)) : -distance * (log_f_of - log_p);
+        sums[end_of(actions)] += std::exp(log_p - f[actions]);
+      }
+      double low = 0, high = 0;
+      for (auto& [actions, ratio] : f) {
+        ratio += std::log(sums.at(end_of(actions)));
+        low = std::min(low, ratio), high = std::max(high, ratio);
+      }
+      const auto at = [&](const Actions& actions) { return f.at(actions); };
+      const double j_f = s.performance(log_f);
+      const double guided_j_f = expectation(law, [&](const Actions& actions) {  // J_F with P_G in place of P_B
+        const auto x = static_cast<std::size_t>(s.graph.terminal_index(end_of(actions)));
+        const double log_g = gfn::exact::trajectory_log_probability(s.graph, actions, log_b) - f.at(actions);
+        return gfn::exact::trajectory_log_probability(s.graph, actions, log_f) - log_g - s.graph.log_rewards()[x] +
+               log_z;
+      });
+      CHECK(std::abs(guided_j_f - j_f - expectation(law, at)) < tolerance);
+      const double guided_j_b = expectation(gfn::exact::trajectory_law(s.graph, rho, log_b), at);
+      CHECK(guided_j_b > 0);  // a divergence
+      const double divergence = j_f + s.log_z_star - log_z;
+      CHECK(std::abs(divergence - s.divergence()) < tolerance);
+      const double gap = guided_j_f - j_f - guided_j_b;
+      CHECK(gap <= (high - low) * std::sqrt(divergence / 2));
+      CHECK(gap <= std::max(high, -low) * std::sqrt(2 * divergence));
+      positive += gap > 0;
+    }
+  }
+  CHECK(positive > 0);
+}
+
+TEST_CASE("the bound with the largest ratio in place of its range does not hold") {
+  // one x, and two ways to it
+  const environments::PrependAppend env{.letters = 1, .length = 1};
+  const StateGraph graph(env);
+  REQUIRE(graph.num_edges() == 2);
+  auto forward = gfn::tabular_policy<double>(env, graph.states());
+  auto backward = gfn::tabular_backward<double>(env, graph.states());
+  forward.modify()(0, 0) = std::log(.51);
+  forward.modify()(0, 1) = std::log(.49);
+  const auto log_f = gfn::exact::forward_log_probabilities(graph, forward);
+  const auto log_b = gfn::exact::backward_log_probabilities(graph, backward);
+  const double f[] = {std::log(.5 / .3), std::log(.5 / .7)};
+  double gap = 0;
+  for (std::size_t e = 0; e < 2; ++e) gap += (std::exp(log_f.edges[e]) - std::exp(log_b.edges[e])) * f[e];
+  const double divergence = gfn::exact::forward_divergence(graph, log_f, log_b);
+  CHECK(gap == Approx(.00847).margin(5e-6));
+  CHECK(std::max(f[0], -f[1]) * std::sqrt(divergence / 2) == Approx(.00511).margin(5e-6));  // and is no bound
+  CHECK(gap <= (f[0] - f[1]) * std::sqrt(divergence / 2));
+  CHECK(gap <= std::max(f[0], -f[1]) * std::sqrt(2 * divergence));
+}
+
+TEMPLATE_LIST_TEST_CASE("trust regions: two bounds of the performance of the next policy", "", Environments) {
+  Setting<TestType> s;
+  const auto old_p = s.log_f();
+  const auto visits = gfn::exact::visit_probabilities(s.graph, old_p);
+  const auto advantage = s.advantages();
+  double longest = 0;  // the most choices that a trajectory makes
+  for (const Actions& actions : gfn::exact::all_trajectories(s.graph)) {
+    int row = 0;
+    double choices = 0;
+    for (const gfn::Action action : actions) {
+      const auto edges = s.graph.edges(row);
+      choices += edges.size() + (s.graph.can_exit(row) ? 1 : 0) > 1;
+      for (const auto& edge : edges)
+        if (edge.action == action) row = edge.child;
+    }
+    longest = std::max(longest, choices);
+  }
+  const Eigen::VectorXd values = s.forward.parameters().value();
+  int above_the_surrogate = 0;
+  for (const double scale : {0.01, 0.1, 0.5, 2.0})
+    for (const std::uint64_t seed : {1, 2, 3, 4, 5}) {
+      tabular::randomise(s.forward, seed, scale);
+      s.forward.parameters().modify() += values;
+      const auto new_p = s.log_f();
+      const auto new_visits = gfn::exact::visit_probabilities(s.graph, new_p);
+      double surrogate = 0, divergence = 0, variation = 0, largest = 0;
+      for (int row = 0; row < s.graph.num_states(); ++row) {
+        const auto i = static_cast<std::size_t>(row);
+        const double mean = mean_at(s.graph, row, new_p, advantage);  // Ā(s) = E_π'[A_F(s, ·; θ)]
+        largest = std::max(largest, std::abs(mean));
+        surrogate += visits[i] * mean;
+        divergence += new_visits[i] * divergence_at(s.graph, row, new_p, old_p);
+        variation += visits[i] * variation_at(s.graph, row, new_p, old_p);
+      }
+      const double difference = s.performance(new_p) - s.performance(old_p);
+      above_the_surrogate += difference > surrogate;
+      CHECK(difference <= surrogate + largest * longest * std::sqrt(2 * divergence) + divergence + 1e-12);
+      CHECK(difference <= surrogate + 2 * largest * (longest - 1) * variation + divergence + 1e-12);
+    }
+  CHECK(above_the_surrogate > 0);
 }
