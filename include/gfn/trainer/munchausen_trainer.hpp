@@ -17,6 +17,7 @@
 #include <gfn/core/log_space.hpp>
 #include <gfn/core/random.hpp>
 #include <gfn/nn/adam.hpp>
+#include <gfn/objective/rewards.hpp>
 #include <gfn/policy/output_rows.hpp>
 #include <gfn/rollout/prioritised_replay.hpp>
 #include <gfn/rollout/sampler.hpp>
