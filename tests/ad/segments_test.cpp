@@ -185,7 +185,7 @@ TEST_CASE("pairs by distance are the direct sum") {
   check_sums(expected, pairs_by_distance(h, offsets, weights), h);
 }
 
-TEST_CASE("operations on segments refuse columns of another length, and lambda outside of [0, 1]") {
+TEST_CASE("operations on segments refuse columns of another length, and a lambda out of range") {
   const std::vector<int> offsets = {0, 2, 5};
   const std::vector<double> weights = {1, 1};
   Tape<double> tape;
