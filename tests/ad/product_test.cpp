@@ -175,6 +175,31 @@ TEMPLATE_TEST_CASE("a weight gradient has the same bits when rows are added in p
   }
 }
 
+TEMPLATE_TEST_CASE("both gradients of a product at once", "[ad][product]", float, double) {
+  using T = TestType;
+  const Index m = 500, k = 130;
+  for (const Index n : {1, 3, 109, 256}) {
+    CAPTURE(n);
+    const Rows<T> x = Rows<T>::Random(m, k), w = Rows<T>::Random(k, n), gy = Rows<T>::Random(m, n);
+    const Rows<T> gw_start = Rows<T>::Random(k, n), gx_start = Rows<T>::Random(m, k), twice = 2 * gy;
+    Rows<T> gw = gw_start, gx = gx_start;
+    gfn::add_transposed_product<T>(gw, x, twice);
+    gfn::add_product_transposed<T>(gx, twice, w);
+    for (const bool want_gw : {true, false})
+      for (const bool want_gx : {true, false}) {
+        Rows<T> here = gy, gw_here = gw_start, gx_here = gx_start;
+        gfn::MatrixView<T> gw_view = gw_here, gx_view = gx_here;
+        if (!want_gw) gw_view.data = nullptr;
+        if (!want_gx) gx_view.data = nullptr;
+        gfn::add_product_gradients<T>(gx_view, gw_view, x, here, w,
+                                      [&](Index first, Index count) { here.middleRows(first, count) *= 2; });
+        CHECK(same_bits(here, twice));
+        CHECK(same_bits(gw_here, want_gw ? gw : gw_start));
+        CHECK(same_bits(gx_here, want_gx ? gx : gx_start));
+      }
+  }
+}
+
 TEST_CASE("dense products take scalars without packets", "[ad][product]") {
   const Index m = 9, n = 5, k = 7;
   std::vector<Dual> x(m * k), w(k * n), y(m * n), gx(m * k), gw(k * n);

@@ -74,9 +74,11 @@ struct Dense {
   }
   template <class T>
   void vjp(In<T> y, Out<T> gy, In<T> x, In<T> w, In<T>, Out<T> gx, Out<T> gw, Out<T> gb) const {
-    detail::pull_through_activation(f, y, gy, gb);
-    if (present(gw)) add_transposed_product<T>(gw, x, gy);
-    if (present(gx)) add_product_transposed<T>(gx, gy, w);
+    add_product_gradients<T>(gx, gw, x, gy, w, [&](Eigen::Index first, Eigen::Index count) {
+      const Eigen::Index start = first * y.cols();
+      detail::pull_through_activation(f, In<T>(y.data() + start, count, y.cols()),
+                                      Out<T>(gy.data() + start, count, y.cols()), gb);
+    });
   }
 };
 

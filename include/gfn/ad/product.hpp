@@ -41,6 +41,9 @@ struct MatrixView {
   }
 
   operator MatrixView<const T>() const { return {data, rows, cols, stride}; }
+  MatrixView middle_rows(Eigen::Index first, Eigen::Index count) const {
+    return {data + first * stride, count, cols, stride};
+  }
 };
 
 namespace detail {
@@ -63,8 +66,12 @@ inline constexpr Eigen::Index panel_bytes = 32768;
 /// Packing pays from this many rows on (measured for 256 x 256; wider matrices would gain a little earlier).
 inline constexpr Eigen::Index rows_to_pack = 256;
 
+/// Bytes of the rows that are taken at a time: they stay in the second-level cache, beside the weights, while the panels
+/// go over them.
+inline constexpr Eigen::Index block_bytes = 262144;
+
 /// Memory of this thread that grows and is kept, one piece for each purpose.
-enum class Scratch { panel, edge, transposed };
+enum class Scratch { panel, edge, weights, gradient };
 
 template <Scratch purpose, class T>
 T* scratch(Eigen::Index size) {
@@ -203,12 +210,12 @@ void product_panels(MatrixView<T> y, Entries<const T> start, LeftFactor<T, trans
 
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wignored-attributes"  // of the packet, as the argument of PacketBlock
-/// The transpose of a matrix, in scratch memory: valid until the next call in this thread.
-template <class T>
+/// The transpose of a matrix, in scratch memory: valid until the next call in this thread for the same purpose.
+template <Scratch purpose, class T>
 MatrixView<T> transposed_copy(MatrixView<const T> w) {
   using namespace Eigen::internal;
   constexpr int size = packet_size<T>;
-  T* const out = scratch<Scratch::transposed, T>(w.rows * w.cols);
+  T* const out = scratch<purpose, T>(w.rows * w.cols);
   const Eigen::Index rows = w.rows - w.rows % size, cols = w.cols - w.cols % size;
   for (Eigen::Index j = 0; j < cols; j += size)
     for (Eigen::Index i = 0; i < rows; i += size) {
@@ -225,6 +232,24 @@ MatrixView<T> transposed_copy(MatrixView<const T> w) {
 
 inline constexpr auto nothing = [](Eigen::Index, Eigen::Index) {};
 
+/// Calls visit(first, count) for blocks of rows that have so many entries each in both factors together.
+template <class T, class Visit>
+void for_row_blocks(Eigen::Index rows, Eigen::Index entries, const Visit& visit) {
+  const Eigen::Index row_bytes = std::max<Eigen::Index>(entries, 1) * Eigen::Index(sizeof(T));
+  const Eigen::Index most = std::max<Eigen::Index>(block_bytes / row_bytes, 64);
+  Eigen::Index blocks = (rows + most - 1) / most;
+  for (Eigen::Index first = 0, count = 0; first < rows; first += count, --blocks) {
+    count = (rows - first + blocks - 1) / blocks;
+    visit(first, count);
+  }
+}
+
+/// y += x w for one block of rows, and y += x' w.
+template <class T, bool transposed>
+void add_block_product(MatrixView<T> y, MatrixView<const T> x, MatrixView<const T> w) {
+  product_panels<T, transposed>(y, {y.data, y.stride}, {x.data, x.stride}, {w.data, w.stride}, w.rows, nothing);
+}
+
 }  // namespace detail
 
 /// y = activation(x w + bias), for y: m x n, x: m x k, w: k x n; `bias` points to n entries, or nowhere for none. The
@@ -234,51 +259,73 @@ template <class T, class Activation = std::identity>
 void product(MatrixView<T> y, MatrixView<const T> x, MatrixView<const T> w, const T* bias = nullptr,
              Activation activation = {}) {
   assert(y.rows == x.rows && x.cols == w.rows && y.cols == w.cols);
-  const auto activate = [&](Eigen::Index column, Eigen::Index cols) {
-    if constexpr (!std::is_same_v<Activation, std::identity>)
-      for (Eigen::Index i = 0; i < y.rows; ++i) {
-        T* const row = y.data + i * y.stride + column;
-        for (Eigen::Index j = 0; j < cols; ++j) row[j] = activation(row[j]);
-      }
-  };
-  detail::product_panels<T, false>(y, {bias, 0}, {x.data, x.stride}, {w.data, w.stride}, x.cols, activate);
+  detail::for_row_blocks<T>(y.rows, x.cols + y.cols, [&](Eigen::Index first, Eigen::Index count) {
+    const MatrixView<T> block = y.middle_rows(first, count);
+    const auto activate = [&](Eigen::Index column, Eigen::Index cols) {
+      if constexpr (!std::is_same_v<Activation, std::identity>)
+        for (Eigen::Index i = 0; i < count; ++i) {
+          T* const row = block.data + i * block.stride + column;
+          for (Eigen::Index j = 0; j < cols; ++j) row[j] = activation(row[j]);
+        }
+    };
+    detail::product_panels<T, false>(block, {bias, 0}, {x.data + first * x.stride, x.stride}, {w.data, w.stride},
+                                     x.cols, activate);
+  });
 }
 
 /// y += x w, for y: m x n, x: m x k, w: k x n.
 template <class T>
 void add_product(MatrixView<T> y, MatrixView<const T> x, MatrixView<const T> w) {
   assert(y.rows == x.rows && x.cols == w.rows && y.cols == w.cols);
-  detail::product_panels<T, false>(y, {y.data, y.stride}, {x.data, x.stride}, {w.data, w.stride}, x.cols,
-                                   detail::nothing);
+  detail::for_row_blocks<T>(y.rows, x.cols + y.cols, [&](Eigen::Index first, Eigen::Index count) {
+    detail::add_block_product<T, false>(y.middle_rows(first, count), x.middle_rows(first, count), w);
+  });
 }
 
-/// gw += x' gy, for gw: k x n, x: m x k, gy: m x n: the gradient of the weights. The sum over the rows continues from gw,
-/// so that a block may also be added in parts, in order, with the same bits.
+/// Both gradients of a product x w, from that of its result: gw += x' gy and gx += gy w', for gw: k x n, gx: m x k,
+/// gy: m x n. Either is left out where it has no data. Goes through blocks of rows while they are in the cache, and calls
+/// prepare(first, count) before it reads these rows of gy.
+///
+/// The sum over the rows continues from gw, so that a block may also be added in parts, in order, with the same bits. For
+/// gx, w is transposed in each call, which costs as much as about fifteen rows; so give it all rows at once.
+template <class T, class Prepare>
+void add_product_gradients(MatrixView<T> gx, MatrixView<T> gw, MatrixView<const T> x, MatrixView<const T> gy,
+                           MatrixView<const T> w, const Prepare& prepare) {
+  using detail::Scratch;
+  const bool narrow = 2 * gw.cols <= detail::packet_size<T>;  // then gw' += gy' x fills the packets, and gw does not
+  const MatrixView<T> turned_gw = gw.data && narrow ? detail::transposed_copy<Scratch::gradient, T>(gw) : gw;
+  const MatrixView<T> turned_w = gx.data ? detail::transposed_copy<Scratch::weights, T>(w) : MatrixView<T>{};
+  detail::for_row_blocks<T>(gy.rows, x.cols + gy.cols, [&](Eigen::Index first, Eigen::Index count) {
+    prepare(first, count);
+    const MatrixView<const T> g = gy.middle_rows(first, count);
+    if (gw.data && narrow) detail::add_block_product<T, true>(turned_gw, g, x.middle_rows(first, count));
+    if (gw.data && !narrow) detail::add_block_product<T, true>(gw, x.middle_rows(first, count), g);
+    if (gx.data) detail::add_block_product<T, false>(gx.middle_rows(first, count), g, turned_w);
+  });
+  if (gw.data && narrow)
+    for (Eigen::Index i = 0; i < gw.rows; ++i)
+      for (Eigen::Index j = 0; j < gw.cols; ++j) gw.data[i * gw.stride + j] = turned_gw.data[j * turned_gw.stride + i];
+}
+
+/// gw += x' gy, for gw: k x n, x: m x k, gy: m x n; see add_product_gradients.
 template <class T>
 void add_transposed_product(MatrixView<T> gw, MatrixView<const T> x, MatrixView<const T> gy) {
   assert(gw.rows == x.cols && x.rows == gy.rows && gw.cols == gy.cols);
-  const bool narrow = 2 * gw.cols <= detail::packet_size<T>;  // then gw' += gy' x fills the packets, and gw does not
-  if (!narrow)
-    return detail::product_panels<T, true>(gw, {gw.data, gw.stride}, {x.data, x.stride}, {gy.data, gy.stride}, x.rows,
-                                           detail::nothing);
-  const MatrixView<T> turned = detail::transposed_copy<T>(gw);
-  detail::product_panels<T, true>(turned, {turned.data, turned.stride}, {gy.data, gy.stride}, {x.data, x.stride},
-                                  x.rows, detail::nothing);
-  for (Eigen::Index i = 0; i < gw.rows; ++i)
-    for (Eigen::Index j = 0; j < gw.cols; ++j) gw.data[i * gw.stride + j] = turned.data[j * turned.stride + i];
+  add_product_gradients<T>({}, gw, x, gy, {}, detail::nothing);
 }
 
-/// gx = gy w', for gx: m x k, gy: m x n, w: k x n: the gradient of the inputs. Transposes w in each call, which costs as
-/// much as about fifteen rows; so give it all rows at once.
-template <class T>
-void product_transposed(MatrixView<T> gx, MatrixView<const T> gy, MatrixView<const T> w) {
-  product<T>(gx, gy, detail::transposed_copy<T>(w));
-}
-
-/// gx += gy w', otherwise as product_transposed.
+/// gx += gy w', for gx: m x k, gy: m x n, w: k x n; see add_product_gradients.
 template <class T>
 void add_product_transposed(MatrixView<T> gx, MatrixView<const T> gy, MatrixView<const T> w) {
-  add_product<T>(gx, gy, detail::transposed_copy<T>(w));
+  assert(gx.rows == gy.rows && gy.cols == w.cols && gx.cols == w.rows);
+  add_product<T>(gx, gy, detail::transposed_copy<detail::Scratch::weights, T>(w));
+}
+
+/// gx = gy w', otherwise as add_product_transposed.
+template <class T>
+void product_transposed(MatrixView<T> gx, MatrixView<const T> gy, MatrixView<const T> w) {
+  assert(gx.rows == gy.rows && gy.cols == w.cols && gx.cols == w.rows);
+  product<T>(gx, gy, detail::transposed_copy<detail::Scratch::weights, T>(w));
 }
 
 }  // namespace gfn
