@@ -103,7 +103,7 @@ void plot(const std::string& path, const E&, const examples::ExactEvaluation<E>*
     plot << "set lmargin at screen " << left << "\nset rmargin at screen " << right << '\n';
   };
   plot << "set multiplot\nset bmargin at screen 0.15\nset tmargin at screen 0.87\nset xlabel 'to'\nset ylabel 'from' "
-       << "offset 0.5\nset palette defined (0 '#f7fbff', 0.25 '#c6dbef', 0.5 '#6baed6', 0.75 '#2171b5', 1 '#08306b')\n"
+       << "offset 0\nset palette defined (0 '#f7fbff', 0.25 '#c6dbef', 0.5 '#6baed6', 0.75 '#2171b5', 1 '#08306b')\n"
        << "unset colorbox\n";
   const std::string title = "edges learned after " + std::to_string(outcome.iterations) + " iterations";
   place(exact != nullptr ? 0.055 : 0.16, exact != nullptr ? 0.295 : 0.84);
@@ -173,10 +173,7 @@ void run(NetworkOptions network, examples::TrainingOptions options) {
   gfn::require(network.samples >= 1, "--samples is ", network.samples, ", it must be at least 1");
   gfn::require(std::isfinite(network.guide_threshold), "--guide-threshold is ", network.guide_threshold,
                ", it must be finite");
-  if (!options.plot.empty() && !examples::Gnuplot::is_installed()) {
-    std::fputs("bayesian_network: gnuplot is not installed, --plot is left out\n", stderr);
-    options.plot.clear();
-  }
+  examples::check_gnuplot("bayesian_network", options.plot);
   if (network.edges.empty() && network.data == NetworkOptions().data && network.columns.empty() &&
       network.without.empty())
     network.edges = GFN_EXAMPLE_DATA_DIR "/er5_lingauss_seed0_edges.tsv";

@@ -99,10 +99,7 @@ void run(const gfn::HyperGridOptions& grid, examples::TrainingOptions options) {
     exact.emplace(env);
   }
   gfn::require(exact || options.plot.empty(), "--plot needs exact evaluation, which --evaluate-every 0 switches off");
-  if (!options.plot.empty() && !examples::Gnuplot::is_installed()) {
-    std::fputs("hypergrid: gnuplot is not installed, --plot is left out\n", stderr);
-    options.plot.clear();
-  }
+  examples::check_gnuplot("hypergrid", options.plot);
   const Exact* const evaluation = exact ? &*exact : nullptr;
   if (!options.quiet && exact)
     std::printf("%d axes of %d cells: %d states, log Z* = %.4f\n", grid.dimension, grid.side,

@@ -263,10 +263,7 @@ void run(const SequenceRunOptions& sequences, examples::TrainingOptions options)
                "--method rl-g: its guide is for --environment slot alone");
   gfn::require(options.method != "rl-g" || options.checkpoint.empty(),
                "--checkpoint: rl-g has none, the buffer of its guide would have to be kept");
-  if (!options.plot.empty() && !examples::Gnuplot::is_installed()) {
-    std::fputs("sequence_design: gnuplot is not installed, --plot is left out\n", stderr);
-    options.plot.clear();
-  }
+  examples::check_gnuplot("sequence_design", options.plot);
   gfn::RewardTransformOptions transform = task->transform;
   transform.exponent = sequences.exponent.value_or(transform.exponent);
   transform.floor = sequences.floor.value_or(transform.floor);

@@ -69,4 +69,11 @@ inline void plot_curve(Gnuplot& plot, const std::vector<CurvePoint>& curve, doub
        << "$curve with lines lw 2 lc rgb '#31688e' title 'learned'\n";
 }
 
+/// Without gnuplot there is no picture, and a line that says so.
+inline void check_gnuplot(const char* program, std::string& plot) {
+  if (plot.empty() || Gnuplot::is_installed()) return;
+  std::fprintf(stderr, "%s: gnuplot is not installed, --plot is left out\n", program);
+  plot.clear();
+}
+
 }  // namespace examples

@@ -56,8 +56,8 @@ bad_input() {
     $n "$share is -0.1" $share -0.1 --method tb-u
     $n "$share is nan" $share nan --method tb-u
   done
-  $n 'rl-u learns from its own' --epsilon 0.1
-  $n 'rl-b learns from its own' --epsilon 0.1 --method rl-b
+  $n 'rl-u samples from its own' --epsilon 0.1
+  $n 'rl-b samples from its own' --epsilon 0.1 --method rl-b
   for count in --batch --iterations; do
     $n "$count is 0" $count 0
     $n "$count is -1" $count -1

@@ -69,6 +69,6 @@ int main() try {
   auto gradient = gfn::policy_gradient_trainer(env, by_gradient, backward, critic);
   train("policy gradient", graph, gradient, by_gradient, random);
 } catch (const std::exception& error) {
-  std::fprintf(stderr, "subsets: %s\n", error.what());
+  std::fprintf(stderr, "custom_environment: %s\n", error.what());
   return 1;
 }

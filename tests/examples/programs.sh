@@ -1,0 +1,131 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# programs.sh PROGRAM NAME: a short run of the example NAME, its pictures, and input that it must refuse.
+set -euo pipefail
+program=$1
+name=$2
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+cd "$folder"
+
+small=(--batch 8 --hidden 16 --critic-hidden 16)
+tiny=("${small[@]}" --iterations 12 --evaluate-every 5)
+
+fail() {
+  printf 'FAILED: %s\n' "$*"
+  cat out err 2>/dev/null || true
+  exit 1
+}
+run() { "$program" "$@" >out 2>err || fail "exit status $? of: $*"; }
+# The program must refuse this in one line, which contains the text, with an exit status of its own, before it begins.
+refuses() {
+  local text=$1 status=0
+  shift
+  "$program" "$@" >out 2>err </dev/null || status=$?
+  ((status > 0 && status < 100)) || fail "exit status $status of: $*"
+  [[ $(wc -l <err) == 1 && $(<err) == "$name: "*"$text"* ]] || fail "expected one line with '$text' from: $*"
+  [[ ! -s out ]] || fail "it began all the same: $*"
+}
+has() { grep -qE -- "$1" out || fail "no line '$1'"; }
+is_picture() { [[ $(head -c 4 "$1" | tail -c 3) == PNG ]] || fail "no picture $1"; }
+# Runs with a picture, which gnuplot must draw without a word.
+draws() {
+  command -v gnuplot >/dev/null || return 0
+  run "$@" --plot picture.png
+  ! grep -q 'gnuplot\|warning\|line [0-9]' err || fail "gnuplot speaks: $*"
+  is_picture picture.png
+  rm picture.png
+}
+# A log without the one field that differs from run to run.
+timeless() { sed 's/, "train_seconds": [^}]*//' "$1"; }
+# A run that is resumed gives the log of one without a stop.
+resumes() {
+  run "$@" "${small[@]}" --evaluate-every 5 --iterations 12 --log parts --checkpoint state --quiet
+  run "$@" "${small[@]}" --evaluate-every 5 --iterations 20 --log parts --checkpoint state --resume --quiet
+  run "$@" "${small[@]}" --evaluate-every 5 --iterations 20 --log whole --quiet
+  cmp <(timeless whole) <(timeless parts) || fail "the logs differ: $*"
+}
+
+bayesian_network() {
+  refuses "has no column 'Q'" --columns A,Q
+  refuses "cannot read 'none'" --data none
+  refuses '--samples is 0' --samples 0
+  refuses '--guide-threshold is nan' --guide-threshold nan
+  refuses 'were asked for' --rows 101
+  for method in tb-u rl-u rl-b rl-g; do
+    run "${tiny[@]}" --columns A,B,C --rows 50 --method $method
+    has '3 variables, 50 samples: 25 graphs, log Z\* = '
+    has 'expected number of edges +[0-9.]+ +[0-9.]+$'
+    has 'the same, exact'
+  done
+  draws "${tiny[@]}" --columns A,B
+  run "${tiny[@]}"
+  has '5 variables, 100 samples: 29281 graphs, log Z\* = 86.3850'
+  has 'expected number of edges +[0-9.]+ +8.9017'
+  {
+    echo a$'\t'b$'\t'c$'\t'd$'\t'e$'\t'f
+    for i in {1..12}; do
+      echo $((i % 2))$'\t'$((i % 3))$'\t'$((i % 4))$'\t'$((i % 5))$'\t'$((i * i % 7))$'\t'$((i * i % 11))
+    done
+  } >six.tsv
+  run --data six.tsv "${tiny[@]}" --samples 50
+  has '6 variables, 12 samples; no exact evaluation, 50 sampled graphs instead'
+  draws --data six.tsv "${tiny[@]}" --samples 50
+  resumes --columns A,B
+}
+
+sequence_design() {
+  refuses "unknown task 'foo'" --task foo
+  refuses "unknown environment 'foo'" --environment foo
+  refuses '--task needs --data' --task six6
+  refuses '--data needs a --task' --data table
+  refuses "cannot read 'none'" --data none --task six6
+  refuses 'its guide is for --environment slot alone' --method rl-g --environment append
+  refuses 'exponent is -1' --exponent -1
+  for environment in slot append prepend-append; do
+    for method in tb-u rl-b; do
+      run "${tiny[@]}" --environment $environment --method $method
+      has '^4096 sequences, [0-9]+ states, log Z\* = 9.0892$'
+      has 'modes found +[0-9]+ of 20$'
+      has '^best: [ACGT]{6} [0-9.]+'
+    done
+  done
+  run "${tiny[@]}" --method rl-g
+  draws "${tiny[@]}"
+  draws "${small[@]}" --iterations 12 --evaluate-every 0
+  resumes --environment append
+  grep -q '"modes_found": [0-9]' whole || fail 'no modes in the log'
+  {
+    echo seq$'\t'gap
+    for a in {0..9} a; do for b in {0..9} a; do for c in {0..9} a; do for d in {0..9} a; do for e in {0..9} a; do
+      echo "$a$b$c$d$e"$'\t'1
+    done; done; done; done; done
+  } >flat.tsv
+  run "${tiny[@]}" --environment append --task qm9 --data flat.tsv
+  has '^161051 sequences, 177156 states, log Z\* = 14.2920$'
+  sed -i '100s/1$/x/' flat.tsv
+  refuses "line 100: column 'gap' holds 'x'" --task qm9 --data flat.tsv
+}
+
+custom_objective() {
+  refuses '--batch is 1' --batch 1
+  refuses '--side is 1' --side 1
+  refuses "--plot: cannot write '/nowhere/x'" --plot /nowhere/x
+  run --side 6 --iterations 300 --seeds 1
+  has '^trajectory balance +seed 1: D_TV 0\.[01]'
+  has '^log variance +seed 1: D_TV 0\.[01]'
+  draws --side 4 --iterations 50 --seeds 2
+}
+
+custom_operation() {
+  refuses '--iterations is 0' --iterations 0
+  refuses '--side is 257' --side 257
+  run --side 6 --iterations 300
+  has 'pass the check$'
+  has '^a wrong slope does not: check_operation: jvp'
+  has '^ELU, squares +D_TV 0\.[01]'
+  has '^ReLU, log cosh +D_TV 0\.[01]'
+  draws --side 4 --iterations 50
+}
+
+"$name"
