@@ -54,6 +54,7 @@
 #include <gfn/environment/tree_ensemble.hpp>
 #include <gfn/exact/distribution.hpp>
 #include <gfn/exact/gradient.hpp>
+#include <gfn/exact/indexed_distribution.hpp>
 #include <gfn/exact/metrics.hpp>
 #include <gfn/exact/policy_table.hpp>
 #include <gfn/exact/state_graph.hpp>

@@ -36,6 +36,16 @@ concept UniformPolicyLike = requires {
   requires P::is_uniform;
 };
 
+/// The numbers that a policy computes in; double for the uniform one.
+template <class P>
+struct PolicyScalar {
+  using type = typename P::Scalar;
+};
+template <UniformPolicyLike P>
+struct PolicyScalar<P> {
+  using type = double;
+};
+
 /// A forward or backward policy: uniform, or a state function whose outputs are the logits of the actions (forward:
 /// num_actions() + 1, the exit last; backward: num_backward_actions).
 template <class P, class State>

@@ -26,8 +26,11 @@ namespace gfn::sampled {
     yy += (y[i] - mean_y) * (y[i] - mean_y);
     xy += (x[i] - mean_x) * (y[i] - mean_y);
   }
+  const auto varies = [](std::span<const double> z) {  // xx and yy may be above 0 by rounding alone
+    return std::any_of(z.begin(), z.end(), [&](double number) { return number != z[0]; });
+  };
   const double r = xy / (std::sqrt(xx) * std::sqrt(yy));
-  return std::isnan(r) ? r : std::clamp(r, -1.0, 1.0);
+  return varies(x) && varies(y) && !std::isnan(r) ? std::clamp(r, -1.0, 1.0) : std::nan("");
 }
 
 /// The ranks of numbers, from 1; those that are equal share the mean of their ranks.

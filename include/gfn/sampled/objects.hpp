@@ -29,18 +29,8 @@ namespace gfn::sampled {
 
 namespace detail {
 
-/// The numbers that a policy is evaluated in.
-template <class P>
-struct ScalarOf {
-  using type = typename P::Scalar;
-};
-template <UniformPolicyLike P>
-struct ScalarOf<P> {
-  using type = double;
-};
-
 template <class P, class E>
-using Evaluation = PolicyEvaluation<typename ScalarOf<P>::type, P, E>;
+using Evaluation = PolicyEvaluation<typename PolicyScalar<P>::type, P, E>;
 
 /// Trajectories that are sampled at once, so that memory stays small, however many are wanted.
 inline constexpr int trajectories_at_once = 1024;

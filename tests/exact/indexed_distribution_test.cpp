@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: MIT
+#include <gfn/exact/indexed_distribution.hpp>
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include <gfn/core/error.hpp>
+#include <gfn/environment/sequence.hpp>
+#include <gfn/exact/distribution.hpp>
+#include <gfn/policy/uniform.hpp>
+
+#include "catch.hpp"
+#include "tabular.hpp"
+
+namespace {
+
+double no_reward(std::span<const gfn::Symbol>) { return 0; }
+
+/// Against the distribution by enumeration; the 1024 states that are evaluated at once are fewer than there are.
+template <template <class, int> class Sequence>
+void check_against_graph(const gfn::SequenceOptions& options) {
+  const Sequence<double (*)(std::span<const gfn::Symbol>), 16> env(options, &no_reward);
+  const gfn::exact::StateGraph graph(env);
+  auto forward = tabular::random_forward(graph, 1);
+  const auto expected = gfn::exact::terminating_distribution(graph, forward);
+  std::vector<double> found(expected.size(), -1);
+  double sum = 0;
+  gfn::exact::for_each_terminal_probability(env, forward, [&](const auto& x, double p) {
+    found[static_cast<std::size_t>(graph.terminal_index(graph.find(x)))] = p;
+    sum += p;
+  });
+  CHECK(sum == Approx(1).epsilon(1e-12));
+  for (std::size_t x = 0; x < expected.size(); ++x) REQUIRE(found[x] == Approx(expected[x]).epsilon(1e-12));
+}
+
+/// A chain whose numbers run down.
+struct Downwards {
+  using State = int;
+  State initial_state() const { return 0; }
+  int num_actions() const { return 1; }
+  void legal_actions(const State& s, gfn::Mask legal) const { legal[0] = s < 2; }
+  bool can_exit(const State&) const { return true; }
+  void apply(State& s, gfn::Action) const { ++s; }
+  double log_reward(const State&) const { return 0; }
+  std::int64_t num_states() const { return 3; }
+  std::int64_t index(const State& s) const { return 2 - s; }
+  State state(std::int64_t index) const { return 2 - static_cast<int>(index); }
+};
+
+}  // namespace
+
+TEST_CASE("The distribution by the numbers of the states is that by enumeration") {
+  check_against_graph<gfn::SlotSequence>({.length = 4, .alphabet_size = 6});
+  check_against_graph<gfn::AppendSequence>({.length = 5, .alphabet_size = 4});
+  check_against_graph<gfn::PrependAppendSequence>({.length = 5, .alphabet_size = 4});
+}
+
+TEST_CASE("Numbers that do not put parents first are refused") {
+  const Downwards env;
+  auto forward = gfn::uniform_forward(env);
+  std::string message;
+  try {
+    gfn::exact::for_each_terminal_probability(env, forward, [](int, double) {});
+  } catch (const gfn::Error& error) {
+    message = error.what();
+  }
+  CHECK(message.find("state 1 has the number 1, and its child 2 the number 0") != std::string::npos);
+}
