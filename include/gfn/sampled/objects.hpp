@@ -98,7 +98,8 @@ template <class E>
   log_rewards(env, std::span<const StateOf<E>>(distinct), std::span(all));
   std::vector<std::size_t> order(distinct.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
-  std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return all[a] > all[b]; });
+  std::sort(order.begin(), order.end(),
+            [&](std::size_t a, std::size_t b) { return all[a] != all[b] ? all[a] > all[b] : a < b; });
   order.resize(std::min(order.size(), static_cast<std::size_t>(k)));
   TopObjects<StateOf<E>> top;
   for (const std::size_t i : order) {
