@@ -33,7 +33,7 @@ class StateTable {
 
   /// Refers to the environment. With `group` off (or for states without a hash) equal states get rows of their own.
   explicit StateTable(const E& env, bool group = true)
-      : env_(&env), group_(group), num_forward_(num_forward_choices(env)) {
+      : env_(&env), group_(group), num_forward_(num_forward_choices(env)), changed_(env.initial_state()) {
     require(env.num_actions() >= 0, "num_actions() is ", env.num_actions());
     if constexpr (Environment<E>) num_backward_ = gfn::num_backward_actions(env);
     clear();
@@ -85,6 +85,13 @@ class StateTable {
     add(s);
     return num_rows_ - 1;
   }
+  /// The same for what change(state) makes of the state in a row.
+  template <class Change>
+  int find_or_add_changed(int row, const Change& change) {
+    changed_ = state(row);
+    change(changed_);
+    return find_or_add(changed_);
+  }
 
  private:
   static ConstMask mask(const AlignedBuffer<bool>& masks, int row, int width) {
@@ -133,6 +140,7 @@ class StateTable {
   int num_rows_ = 0;
   std::uint64_t content_ = 0;
   std::vector<State> states_;
+  State changed_;
   HashIndex index_;
   SparseRows features_;
   AlignedBuffer<bool> forward_masks_, backward_masks_;

@@ -102,10 +102,8 @@ class FlowMatching {
     const E& env = batch.environment();
     for (Action b = 0; b < table.num_backward(); ++b) {
       if (!table.backward_mask(row)[static_cast<std::size_t>(b)]) continue;
-      StateOf<E> parent = table.state(row);
-      in_actions_.push_back(forward_action(env, parent, b));
-      env.undo(parent, b);
-      in_rows_.push_back(table.find_or_add(parent));
+      in_actions_.push_back(forward_action(env, table.state(row), b));
+      in_rows_.push_back(table.find_or_add_changed(row, [&](StateOf<E>& s) { env.undo(s, b); }));
     }
     in_offsets_.push_back(static_cast<int>(in_rows_.size()));
   }

@@ -73,7 +73,7 @@ class ForwardSampler {
  public:
   using State = StateOf<E>;
 
-  explicit ForwardSampler(const E& env) : state_(env.initial_state()) {}
+  explicit ForwardSampler(const E& env) : initial_(env.initial_state()) {}
 
   /// Fills the batch with `trajectories` new ones; trajectory i draws from the stream (seed, forward, iteration, i).
   /// The policy's evaluation is left with all rows of the batch. Throws gfn::Error for an environment that leaves no
@@ -86,8 +86,7 @@ class ForwardSampler {
     walks_.start(batch, trajectories, random, Purpose::forward_rollout, iteration);
     StateTable<E>& table = batch.table();
     policy.begin(table);
-    state_ = batch.environment().initial_state();
-    for (int i = 0; i < trajectories; ++i) walks_.walks().push_back({i, table.find_or_add(state_)});
+    for (int i = 0; i < trajectories; ++i) walks_.walks().push_back({i, table.find_or_add(initial_)});
     for (int length = 1; !walks_.walks().empty(); ++length) {
       walks_.check_length(table, length, options.max_length);
       walks_.evaluate_new_rows(table, policy);
@@ -116,17 +115,16 @@ class ForwardSampler {
       batch.record(walk.trajectory, {walk.row, action, none, none});
       return none;
     }
-    state_ = table.state(walk.row);
+    const E& env = batch.environment();
     Action back = none;
-    if constexpr (Environment<E>) back = backward_action(batch.environment(), state_, action);
-    batch.environment().apply(state_, action);
-    const int child = table.find_or_add(state_);
+    if constexpr (Environment<E>) back = backward_action(env, table.state(walk.row), action);
+    const int child = table.find_or_add_changed(walk.row, [&](State& s) { env.apply(s, action); });
     batch.record(walk.trajectory, {walk.row, action, child, back});
     return child;
   }
 
   detail::Walks<E> walks_;
-  State state_;
+  State initial_;
 };
 
 /// Samples trajectories backward, from given terminal states to the initial one.
@@ -135,7 +133,7 @@ class BackwardSampler {
  public:
   using State = StateOf<E>;
 
-  explicit BackwardSampler(const E& env) : state_(env.initial_state()), initial_(env.initial_state()) {
+  explicit BackwardSampler(const E& env) : initial_(env.initial_state()) {
     static_assert(check_environment_concept<E>());
   }
 
@@ -175,19 +173,15 @@ class BackwardSampler {
       if (table.backward_choices(walk.row) == 0)
         fail("no legal undo at state ", describe(table.state(walk.row)), ", which is not the initial state");
       const Action back = policy.sample(walk.row, walks_.stream(walk.trajectory));
-      state_ = table.state(walk.row);
-      const Action action = forward_action(env, state_, back);
-      env.undo(state_, back);
-      const bool arrived = state_ == initial_;
-      const int parent = table.find_or_add(state_);
+      const Action action = forward_action(env, table.state(walk.row), back);
+      const int parent = table.find_or_add_changed(walk.row, [&](State& s) { env.undo(s, back); });
       batch.record(walk.trajectory, {parent, action, walk.row, back});
-      if (!arrived) walks[alive++] = {walk.trajectory, parent};
+      if (!(table.state(parent) == initial_)) walks[alive++] = {walk.trajectory, parent};
     }
     walks.resize(alive);
   }
 
   detail::Walks<E> walks_;
-  State state_;
   State initial_;
 };
 
