@@ -123,15 +123,15 @@ class TrustRegionUpdate {
               std::span<const double> advantage, double full_step) {
     const Var<T> log_p = policy.record_rows(tape);
     old_value_ = parameters_->value();
-    old_log_p_ = log_p.value();
+    const In<T> old_log_p = tape.constant(log_p.value()).value();
     const double expected = full_step * ConjugateGradient<T>::dot(solver_.solution(), gradient_);
     double fraction = 1;
     for (int k = 0; k <= options_.halvings; ++k, fraction /= 2) {
       ++report_.trials;
       parameters_->modify() = old_value_ - static_cast<T>(fraction * full_step) * solver_.solution();
       tape.replay();
-      const double improvement = surrogate_decrease(policy, batch, advantage, log_p.value());
-      const double kl = mean_kl(log_p.value());
+      const double improvement = surrogate_decrease(policy, batch, advantage, log_p.value(), old_log_p);
+      const double kl = mean_kl(log_p.value(), old_log_p);
       if (improvement > 0 && kl <= options_.max_kl) {
         report_.accepted = true;
         report_.step = fraction;
@@ -146,24 +146,24 @@ class TrustRegionUpdate {
   /// L(θ) − L(θ').
   template <class P, class E>
   double surrogate_decrease(const PolicyEvaluation<T, P, E>& policy, const Batch<E>& batch,
-                            std::span<const double> advantage, const In<T>& log_p) const {
+                            std::span<const double> advantage, const In<T>& log_p, const In<T>& old_log_p) const {
     double sum = 0;
     for (std::size_t k = 0; k < advantage.size(); ++k) {
       const auto [position, action] = policy.entry(batch.steps()[k]);
       if (position == none) continue;
       const double change =
-          static_cast<double>(log_p(position, action)) - static_cast<double>(old_log_p_(position, action));
+          static_cast<double>(log_p(position, action)) - static_cast<double>(old_log_p(position, action));
       sum -= std::expm1(change) * advantage[k];
     }
     return sum / batch.trajectories();
   }
   /// K(θ').
-  double mean_kl(const In<T>& log_p) const {
+  double mean_kl(const In<T>& log_p, const In<T>& old_log_p) const {
     double sum = 0;
     for (Eigen::Index i = 0; i < log_p.rows(); ++i) {
       double kl = 0;
       for (Eigen::Index a = 0; a < log_p.cols(); ++a) {
-        const double before = static_cast<double>(old_log_p_(i, a));
+        const double before = static_cast<double>(old_log_p(i, a));
         if (before != minus_infinity<>) kl += std::exp(before) * (before - static_cast<double>(log_p(i, a)));
       }
       sum += static_cast<double>(weights_[static_cast<std::size_t>(i)]) * kl;
@@ -176,7 +176,6 @@ class TrustRegionUpdate {
   TrustRegionReport report_;
   ConjugateGradient<T> solver_;
   Vector<T> gradient_, old_value_;
-  Matrix<T> old_log_p_;
   std::vector<int> visits_;
   std::vector<T> weights_;
 };
