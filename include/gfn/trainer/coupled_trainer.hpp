@@ -89,6 +89,7 @@ class CoupledTrainer {
     clock.mark(&PhaseSeconds::reverse);
     update_(tape_, backward_, batch_, advantages_.advantage());
     clock.mark(&PhaseSeconds::optimiser);
+    tape_.clear();  // here rather than in the next step: it gathers the memory that has been added in this one
     report.backward_loss = advantages_.mean_total();
     report.seconds += seconds.total() - before;
     return report;

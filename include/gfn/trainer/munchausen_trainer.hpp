@@ -97,6 +97,7 @@ class MunchausenTrainer {
       update();
       clock.mark(&PhaseSeconds::optimiser);
     }
+    tape_.clear();  // here rather than in the next step: it gathers the memory that has been added in this one
     ++iteration_;
     return {.iteration = iteration_,
             .trajectories = trajectories,

@@ -74,6 +74,7 @@ class ObjectiveTrainer {
     clock.mark(&PhaseSeconds::reverse);
     adam_.step();
     clock.mark(&PhaseSeconds::optimiser);
+    tape_.clear();  // here rather than in the next step: it gathers the memory that has been added in this one
     ++iteration_;
     return {.iteration = iteration_,
             .trajectories = trajectories,

@@ -155,6 +155,7 @@ class PolicyGradientTrainer {
     update_(tape_, forward_, batch_, advantages_.advantage());
     adam_.step();
     clock.mark(&PhaseSeconds::optimiser);
+    tape_.clear();  // here rather than in the next step: it gathers the memory that has been added in this one
     ++iteration_;
     return {.iteration = iteration_,
             .trajectories = trajectories,
