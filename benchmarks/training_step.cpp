@@ -14,8 +14,6 @@
 #include <ctime>
 #include <exception>
 #include <gfn/gfn.hpp>
-#include <gfn/objective/detailed_balance.hpp>
-#include <gfn/objective/subtrajectory_balance.hpp>
 #include <memory>
 #include <string>
 #include <tuple>
@@ -44,8 +42,8 @@ const auto scenarios = std::tuple{
 };
 
 struct NetworkOptions {
-  std::vector<int> policy;  ///< hidden layers of policies
-  std::vector<int> critic;  ///< hidden layers of value functions and state flows
+  std::vector<int> policy;  ///< hidden layers of policies and state flows
+  std::vector<int> critic;  ///< hidden layers of value functions
 };
 
 /// All that the methods train.
@@ -57,7 +55,7 @@ struct Networks {
         backward(gfn::mlp_backward<float>(env, {.hidden = options.policy}, random)),
         value(gfn::mlp_value<float>(env, {.hidden = options.critic}, random)),
         backward_value(gfn::mlp_value<float>(env, {.hidden = options.critic}, random)),
-        flow(gfn::mlp_flow<float>(env, {.hidden = options.critic}, random)) {}
+        flow(gfn::mlp_flow<float>(env, {.hidden = options.policy}, random)) {}
 
   const E& env;
   gfn::UniformPolicy uniform;
@@ -105,10 +103,16 @@ struct Method {
 template <class Start>
 Method(const char*, Start) -> Method<Start>;
 
-/// Those of the forward policy, and of both policies, where all are trained on the same batch.
+/// Those of the forward policy, and of both policies, where all are trained on the same batch; and of all networks in
+/// coupled training.
 constexpr auto policy_flop = [](auto& n, auto& batch) { return trained(n.forward, choices(batch)); };
 constexpr auto policies_flop = [](auto& n, auto& batch) {
   return trained(n.forward, choices(batch)) + trained(n.backward, ways_back(batch));
+};
+constexpr auto coupled_flop = [](auto& n, auto& ahead, auto& back) {
+  return trained(n.forward, choices(ahead)) + evaluated(n.backward, ways_back(ahead)) +
+         trained(n.value, states(ahead)) + evaluated(n.forward, choices(back)) + trained(n.backward, ways_back(back)) +
+         trained(n.backward_value, states(back));
 };
 
 const auto methods = std::tuple{
@@ -147,19 +151,36 @@ const auto methods = std::tuple{
              run(gfn::objective_trainer(n.env, gfn::ModifiedDetailedBalance{}, n.forward, n.uniform),
                  [&](auto& t) { return policy_flop(n, t.batch()); });
            }},
+    Method{"fm",
+           [](auto& n, const auto& run) {
+             run(gfn::objective_trainer(n.env, gfn::FlowMatching{}, n.forward, n.uniform),
+                 [&](auto& t) { return trained(n.forward, states(t.batch())); });
+           }},
     Method{"rl-u",
            [](auto& n, const auto& run) {
              run(gfn::policy_gradient_trainer(n.env, n.forward, n.uniform, n.value),
                  [&](auto& t) { return policy_flop(n, t.batch()) + trained(n.value, states(t.batch())); });
            }},
+    Method{"rl-t",
+           [](auto& n, const auto& run) {
+             run(gfn::trust_region_trainer(n.env, n.forward, n.uniform, n.value), [&](auto& t) {
+               const gfn::TrustRegionReport& update = t.update().report();
+               const int again = 4 * update.conjugate_gradient.iterations + update.trials;  // forward passes' worth
+               return policy_flop(n, t.batch()) + again * evaluated(n.forward, choices(t.batch())) +
+                      trained(n.value, states(t.batch()));
+             });
+           }},
     Method{"rl-b",
            [](auto& n, const auto& run) {
-             run(gfn::coupled_trainer(n.env, n.forward, n.backward, n.value, n.backward_value), [&](auto& t) {
-               const auto &ahead = t.batch(), &back = t.backward_batch();
-               return trained(n.forward, choices(ahead)) + evaluated(n.backward, ways_back(ahead)) +
-                      trained(n.value, states(ahead)) + evaluated(n.forward, choices(back)) +
-                      trained(n.backward, ways_back(back)) + trained(n.backward_value, states(back));
-             });
+             run(gfn::coupled_trainer(n.env, n.forward, n.backward, n.value, n.backward_value),
+                 [&](auto& t) { return coupled_flop(n, t.batch(), t.backward_batch()); });
+           }},
+    Method{"rl-g",
+           [](auto& n, const auto& run) {
+             gfn::DiscouragedExit guide([&](const auto& state) { return n.env.log_reward(state) < 0; }, -2.0);
+             run(gfn::coupled_trainer(n.env, n.forward, n.backward, n.value, n.backward_value, {},
+                                      gfn::GuidedBackwardReward(guide)),
+                 [&](auto& t) { return coupled_flop(n, t.batch(), t.backward_batch()); });
            }},
 };
 
@@ -387,10 +408,11 @@ int main(int argc, char** argv) {
   app.add_option("--method", options.methods, "Methods, separated by commas (default: all)")
       ->delimiter(',')
       ->check(CLI::IsMember(names(methods)));
-  app.add_option("--networks", options.networks, "Hidden layers of the policies, LAYERSxWIDTH, separated by commas")
+  app.add_option("--networks", options.networks,
+                 "Hidden layers of policies and state flows, LAYERSxWIDTH, separated by commas")
       ->delimiter(',')
       ->capture_default_str();
-  app.add_option("--critic", options.critic, "Hidden layers of value functions and state flows")->capture_default_str();
+  app.add_option("--critic", options.critic, "Hidden layers of value functions")->capture_default_str();
   app.add_option("--iterations", options.iterations, "Iterations from the first (default: 1000; 300 for 256x256)")
       ->check(CLI::PositiveNumber);
   app.add_option("--repeats", options.repeats, "Runs of which the shortest times count")
