@@ -21,7 +21,7 @@ struct ReplayGuideOptions {
   std::size_t capacity = 1000000;  ///< objects that are kept; the oldest goes first
   bool duplicates = true;          ///< keep an object each time it is seen
   bool include_self = true;        ///< an object counts for itself
-  double floor = 0;                ///< scores are not taken below it; must be positive without include_self
+  double floor = 0;  ///< scores are not taken below it; must be positive without include_self, and where R(x) can be 0
 };
 
 /// The guide of sequences whose places are filled in any order (Niu et al. 2024, after Shen et al. 2023): walking from s₀ to

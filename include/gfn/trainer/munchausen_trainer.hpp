@@ -72,8 +72,7 @@ class MunchausenTrainer {
             ", not in [0, 1]");
     require(options.transitions >= 1, "transitions is ", options.transitions, ", at least 1 is needed");
     require(&q.parameters() != &target.parameters(), "MunchausenTrainer: the target must be a network of its own");
-    require(q.parameters().size() == target.parameters().size(), "MunchausenTrainer: the network has ",
-            q.parameters().size(), " parameters, the target ", target.parameters().size());
+    require_same_blocks(q.parameters(), target.parameters());
     target.parameters().modify() = q.parameters().value();
     adam_.add(q.parameters(), {.learning_rate = options.learning_rate});
   }
@@ -123,6 +122,16 @@ class MunchausenTrainer {
     bool exit;
     double reward;  ///< log π_B for a move, log R for the exit
   };
+
+  static void require_same_blocks(const Parameters<T>& a, const Parameters<T>& b) {
+    require(a.blocks().size() == b.blocks().size(), "MunchausenTrainer: the network has ", a.blocks().size(),
+            " blocks of parameters, the target ", b.blocks().size());
+    for (std::size_t i = 0; i < a.blocks().size(); ++i) {
+      const Shape x = a.blocks()[i].shape, y = b.blocks()[i].shape;
+      require(x == y, "MunchausenTrainer: '", a.blocks()[i].name, "' is ", x.rows, " x ", x.cols, " in the network, ",
+              y.rows, " x ", y.cols, " in the target");
+    }
+  }
 
   void remember() {
     const StateTable<E>& table = batch_.table();
