@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
-// How fast a training step is, on one thread: steps, trajectories and transitions a second, where the time goes, and how
-// much of it is useful work in dense layers, measured against Eigen's own product in turns with the training.
+// How fast a training step is, on one thread: steps, trajectories and transitions a second, where the time goes, and
+// how much of it is useful work in dense layers, measured against Eigen's own product in turns with the training.
 //
 // A run of a fixed seed is repeated, with the same bits each time. Every step and every product is timed by itself, in
-// processor time; of all repeats the shortest time of each counts, and these are added up, for steps and products alike.
+// processor time; of all repeats the shortest time of each counts, and these are added up, for steps and products
+// alike.
 
 #include <CLI/CLI.hpp>
 #include <Eigen/Core>
@@ -93,8 +94,8 @@ int ways_back(const gfn::Batch<E>& batch) {
   return count;
 }
 
-/// A method: start(networks, run) calls run(trainer, flop), where flop(trainer) counts the useful floating-point operations
-/// of the step that the trainer has just done.
+/// A method: start(networks, run) calls run(trainer, flop), where flop(trainer) counts the useful floating-point
+/// operations of the step that the trainer has just done.
 template <class Start>
 struct Method {
   const char* name;

@@ -19,8 +19,8 @@
 
 namespace {
 
-/// An activation: x where it is positive, else eˣ − 1 (ELU: Clevert, Unterthiner, Hochreiter 2016). Its slope follows from
-/// its value alone, so it can be fused into layers.
+/// An activation: x where it is positive, else eˣ − 1 (ELU: Clevert, Unterthiner, Hochreiter 2016). Its slope follows
+/// from its value alone, so it can be fused into layers.
 struct Elu {
   template <class T>
   T value(T x) const {

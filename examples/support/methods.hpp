@@ -12,8 +12,8 @@ namespace examples {
 /// What stands for the guide of an environment that has none.
 struct NoGuide {};
 
-/// Makes the networks and the trainer of a method, and calls use(trainer, forward policy). `make_guide` gives the guide of
-/// rl-g.
+/// Makes the networks and the trainer of a method, and calls use(trainer, forward policy). `make_guide` gives the guide
+/// of rl-g.
 template <class E, class MakeGuide, class Use>
 void with_trainer(const E& env, const TrainingOptions& o, gfn::Random& random, MakeGuide&& make_guide, Use&& use) {
   using T = float;

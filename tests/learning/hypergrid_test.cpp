@@ -7,9 +7,9 @@
 
 #include "catch.hpp"
 
-// Does each method learn the 8 x 8 grid? The exact distance from the target, averaged over the last ten evaluations of a
-// run, as a median over five seeds. It is about .72 untrained, and .03 to .05 where a method works; the bound is twice
-// that, and none of the methods gets below it with a wrong sign, a wrong mask or a term left out.
+// Does each method learn the 8 x 8 grid? The exact distance from the target, averaged over the last ten evaluations of
+// a run, as a median over five seeds. It is about .72 untrained, and .03 to .05 where a method works; the bound is
+// twice that, and none of the methods gets below it with a wrong sign, a wrong mask or a term left out.
 
 namespace {
 

@@ -25,8 +25,8 @@
 #include "environment/environments.hpp"
 #include "tabular.hpp"
 
-// The balance objectives: their values against direct sums, their gradients against central differences through the whole
-// program (policies, flow, log Z, evaluation, tape), and their fixed points.
+// The balance objectives: their values against direct sums, their gradients against central differences through the
+// whole program (policies, flow, log Z, evaluation, tape), and their fixed points.
 
 namespace {
 

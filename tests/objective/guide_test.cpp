@@ -142,8 +142,8 @@ void check_replay(const StateGraph<Slots>& graph, gfn::ReplayGuide<Slots>& guide
   }
 }
 
-/// A guide as a user writes it: all ways on are equally likely, as many as there are empty places or open axes. It counts
-/// what it is shown.
+/// A guide as a user writes it: all ways on are equally likely, as many as there are empty places or open axes. It
+/// counts what it is shown.
 struct EvenGuide {
   int observed = 0;
   double log_rewards = 0;

@@ -21,8 +21,8 @@
 #include "environment/environments.hpp"
 #include "tabular.hpp"
 
-// The identities that the method rests on (Niu et al. 2024, and exact in every case), by enumeration of all trajectories
-// with random tabular policies, in double, to 1e-10.
+// The identities that the method rests on (Niu et al. 2024, and exact in every case), by enumeration of all
+// trajectories with random tabular policies, in double, to 1e-10.
 
 namespace {
 

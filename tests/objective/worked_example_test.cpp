@@ -19,8 +19,8 @@
 
 #include "catch.hpp"
 
-// Two trajectories on the 4 x 4 grid, with every table given by a formula; the numbers were computed by the authors' own
-// loss classes (Niu et al. 2024).
+// Two trajectories on the 4 x 4 grid, with every table given by a formula; the numbers were computed by the authors'
+// own loss classes (Niu et al. 2024).
 
 namespace {
 

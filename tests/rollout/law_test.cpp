@@ -14,8 +14,8 @@
 #include "environment/environments.hpp"
 #include "tabular.hpp"
 
-// Rollouts follow the exact law of trajectories: chi-square tests, each at the level 5e-5 (there are 13 of them; the seed
-// is fixed, so a pass stays a pass).
+// Rollouts follow the exact law of trajectories: chi-square tests, each at the level 5e-5 (there are 13 of them; the
+// seed is fixed, so a pass stays a pass).
 
 namespace {
 

@@ -139,7 +139,8 @@ void check_accepted(const StateGraph<HyperGrid>& graph, const gfn::Batch<HyperGr
   CHECK(report.step == std::pow(.5, report.trials - 1));
 }
 
-/// A batch, a policy evaluated on it, and the surrogate's gradient in the policy's parameters: what an update starts from.
+/// A batch, a policy evaluated on it, and the surrogate's gradient in the policy's parameters: what an update starts
+/// from.
 template <class P>
 struct UpdateSetting {
   HyperGrid env;

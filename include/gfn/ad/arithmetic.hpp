@@ -89,8 +89,8 @@ struct Times {
   }
 };
 
-/// y = f(a, b), entry by entry, for a function of two numbers with its slopes in both. Where one of a and b has a single
-/// row, or a single column, it is repeated to fit the other.
+/// y = f(a, b), entry by entry, for a function of two numbers with its slopes in both. Where one of a and b has a
+/// single row, or a single column, it is repeated to fit the other.
 template <class F>
 struct Binary {
   F f{};

@@ -8,8 +8,8 @@
 
 namespace gfn {
 
-/// A function of one number whose slope follows from its value alone: `value(x)` and `slope_from_value(y)`, y = value(x).
-/// Such a function can be fused into a layer (Dense, SparseDense), which keeps no other trace of x.
+/// A function of one number whose slope follows from its value alone: `value(x)` and `slope_from_value(y)`, y =
+/// value(x). Such a function can be fused into a layer (Dense, SparseDense), which keeps no other trace of x.
 template <class F, class T>
 concept Activation = requires(const F f, const T number) {
   { f.value(number) } -> std::convertible_to<T>;

@@ -31,8 +31,8 @@ void add_gauss_newton_product(const Var<T>& y, const Metric& metric) {
   y.tape().pull_back(y, tangent);
 }
 
-/// The metric of masked softmax policies: weight·(diag(p) − p pᵀ), p the softmax over the legal logits of a row, masks as
-/// in LogSoftmax.
+/// The metric of masked softmax policies: weight·(diag(p) − p pᵀ), p the softmax over the legal logits of a row, masks
+/// as in LogSoftmax.
 template <class T>
 struct FisherMetric {
   std::span<const T> weights;  ///< one per row
@@ -64,8 +64,8 @@ struct FisherMetric {
 };
 
 /// Adds F v to the gradients of the parameters below the logits, where v stands in the parameters' tangents and
-/// F = Σ over rows of weight·Jᵀ (diag(p) − p pᵀ) J is the Fisher matrix of the masked softmax policy. With a row's number
-/// of visits over N as its weight, F is the Hessian at θ' = θ of the mean KL(π_θ ‖ π_θ') over the visited states
+/// F = Σ over rows of weight·Jᵀ (diag(p) − p pᵀ) J is the Fisher matrix of the masked softmax policy. With a row's
+/// number of visits over N as its weight, F is the Hessian at θ' = θ of the mean KL(π_θ ‖ π_θ') over the visited states
 /// (Schulman, Levine, Moritz, Jordan, Abbeel: "Trust region policy optimization", 2015, appendix C).
 /// Masks as in LogSoftmax; a row with at most one legal entry adds nothing. The tangent of the logits is scratch.
 template <class T>

@@ -54,8 +54,8 @@ using Packet = typename Eigen::internal::packet_traits<T>::type;
 template <class T>
 inline constexpr int packet_size = Eigen::internal::packet_traits<T>::size;
 
-/// The sums that a kernel keeps in registers: 6 rows of 4 packets where there are 32 registers, else of 2; and 8 rows of
-/// the narrower panels, for enough independent chains to hide the latency of a multiply-add.
+/// The sums that a kernel keeps in registers: 6 rows of 4 packets where there are 32 registers, else of 2; and 8 rows
+/// of the narrower panels, for enough independent chains to hide the latency of a multiply-add.
 inline constexpr int tile_packets = EIGEN_ARCH_DEFAULT_NUMBER_OF_REGISTERS >= 32 ? 4 : 2;
 template <int packets>
 inline constexpr int tile_rows = packets == tile_packets ? 6 : 8;
@@ -66,8 +66,8 @@ inline constexpr Eigen::Index panel_bytes = 32768;
 /// Packing pays from this many rows on (measured for 256 x 256; wider matrices would gain a little earlier).
 inline constexpr Eigen::Index rows_to_pack = 256;
 
-/// Bytes of the rows that are taken at a time: they stay in the second-level cache, beside the weights, while the panels
-/// go over them.
+/// Bytes of the rows that are taken at a time: they stay in the second-level cache, beside the weights, while the
+/// panels go over them.
 inline constexpr Eigen::Index block_bytes = 262144;
 
 /// Memory of this thread that grows and is kept, one piece for each purpose.
@@ -253,8 +253,9 @@ void add_block_product(MatrixView<T> y, MatrixView<const T> x, MatrixView<const 
 }  // namespace detail
 
 /// y = activation(x w + bias), for y: m x n, x: m x k, w: k x n; `bias` points to n entries, or nowhere for none. The
-/// activation maps a scalar to a scalar, and is applied to a panel of columns while it is in the cache. All sizes may be
-/// zero; y must not overlap with x or w (so for all products here). Call it as product<T>(...): Eigen's types convert.
+/// activation maps a scalar to a scalar, and is applied to a panel of columns while it is in the cache. All sizes may
+/// be zero; y must not overlap with x or w (so for all products here). Call it as product<T>(...): Eigen's types
+/// convert.
 template <class T, class Activation = std::identity>
 void product(MatrixView<T> y, MatrixView<const T> x, MatrixView<const T> w, const T* bias = nullptr,
              Activation activation = {}) {
@@ -283,11 +284,11 @@ void add_product(MatrixView<T> y, MatrixView<const T> x, MatrixView<const T> w) 
 }
 
 /// Both gradients of a product x w, from that of its result: gw += x' gy and gx += gy w', for gw: k x n, gx: m x k,
-/// gy: m x n. Either is left out where it has no data. Goes through blocks of rows while they are in the cache, and calls
-/// prepare(first, count) before it reads these rows of gy.
+/// gy: m x n. Either is left out where it has no data. Goes through blocks of rows while they are in the cache, and
+/// calls prepare(first, count) before it reads these rows of gy.
 ///
-/// The sum over the rows continues from gw, so that a block may also be added in parts, in order, with the same bits. For
-/// gx, w is transposed in each call, which costs as much as about fifteen rows; so give it all rows at once.
+/// The sum over the rows continues from gw, so that a block may also be added in parts, in order, with the same bits.
+/// For gx, w is transposed in each call, which costs as much as about fifteen rows; so give it all rows at once.
 template <class T, class Prepare>
 void add_product_gradients(MatrixView<T> gx, MatrixView<T> gw, MatrixView<const T> x, MatrixView<const T> gy,
                            MatrixView<const T> w, const Prepare& prepare) {

@@ -99,8 +99,8 @@ struct GatherRows {
   }
 };
 
-/// The transpose of that: y[r] = Σ x[k] over the k with rows[k] = r, in the order of k; items with rows[k] none are left
-/// out. x has `count` rows, y `num_rows`.
+/// The transpose of that: y[r] = Σ x[k] over the k with rows[k] = r, in the order of k; items with rows[k] none are
+/// left out. x has `count` rows, y `num_rows`.
 struct ScatterAddRows {
   const int* rows = nullptr;
   int count = 0;

@@ -10,8 +10,8 @@
 
 namespace gfn {
 
-/// Sums of a column from the start of each segment: for a segment of n entries the n + 1 numbers 0, x₀, x₀ + x₁, …, so that
-/// y has `segments` entries more than x.
+/// Sums of a column from the start of each segment: for a segment of n entries the n + 1 numbers 0, x₀, x₀ + x₁, …, so
+/// that y has `segments` entries more than x.
 struct RunningSum {
   const int* offsets = nullptr;
   int segments = 0;
@@ -107,9 +107,9 @@ enum class PairWeights {
 /// The sum over all pairs of points i < j of a segment, y = Σ w_{ij} (h_j − h_i)², for each segment
 /// offsets[s] ≤ k < offsets[s + 1] of a column h; in time linear in the length. λ is in [0, 1].
 ///
-/// With weights λ^{j−i−1}, the moments M_p(j) = Σ_{i<j} λ^{j−i−1} (h_j − h_i)^p follow each other: with d = h_{j+1} − h_j,
-/// M₀ ← λ M₀ + 1, M₁ ← λ (M₁ + M₀ d) + d, M₂ ← λ (M₂ + 2 d M₁ + d² M₀) + d². The other weights are λ^{n−j} λ^i, whose
-/// moments Σ_{i<j} λ^i (h_j − h_i)^p follow each other in the same way.
+/// With weights λ^{j−i−1}, the moments M_p(j) = Σ_{i<j} λ^{j−i−1} (h_j − h_i)^p follow each other: with d = h_{j+1} −
+/// h_j, M₀ ← λ M₀ + 1, M₁ ← λ (M₁ + M₀ d) + d, M₂ ← λ (M₂ + 2 d M₁ + d² M₀) + d². The other weights are λ^{n−j} λ^i,
+/// whose moments Σ_{i<j} λ^i (h_j − h_i)^p follow each other in the same way.
 struct WeightedPairs {
   const int* offsets = nullptr;
   int segments = 0;
@@ -197,8 +197,8 @@ struct WeightedPairs {
   }
 };
 
-/// Records the running sums of each segment of a column; here and below `offsets`, one more than there are segments, must
-/// outlive the tape's next `clear`.
+/// Records the running sums of each segment of a column; here and below `offsets`, one more than there are segments,
+/// must outlive the tape's next `clear`.
 template <class T>
 Var<T> running_sum(const Var<T>& x, std::span<const int> offsets) {
   return x.tape().apply(RunningSum{offsets.data(), static_cast<int>(offsets.size()) - 1}, x);
@@ -214,8 +214,8 @@ Var<T> weighted_pairs(const Var<T>& h, std::span<const int> offsets, double lamb
   return h.tape().apply(WeightedPairs{offsets.data(), static_cast<int>(offsets.size()) - 1, lambda, weights}, h);
 }
 
-/// The sum of squared differences of all pairs of points a given distance apart, y = Σ_k w_k Σ (h_{i+k} − h_i)², over all
-/// segments of a column: one weight per distance, weights[k − 1] for k = 1, …; quadratic in the length.
+/// The sum of squared differences of all pairs of points a given distance apart, y = Σ_k w_k Σ (h_{i+k} − h_i)², over
+/// all segments of a column: one weight per distance, weights[k − 1] for k = 1, …; quadratic in the length.
 struct PairsByDistance {
   const int* offsets = nullptr;
   int segments = 0;

@@ -33,14 +33,14 @@ struct RowMask {
   }
 };
 
-/// A probability below this counts as 0. It is far below the rounding of a sum that holds a 1, but gradients that carry it
-/// become subnormal, and dense products many times slower.
+/// A probability below this counts as 0. It is far below the rounding of a sum that holds a 1, but gradients that carry
+/// it become subnormal, and dense products many times slower.
 template <class T>
 inline constexpr T vanishing = static_cast<T>(std::numeric_limits<T>::min_exponent < -200 ? 1e-215 : 1e-26);
 
-/// A part of a row on the stack, in which only legal entries count. It is aligned and filled up to whole vector registers,
-/// so that every entry goes through the same vector code; one that is shorter than a register goes entry by entry. Either
-/// way, what becomes of an entry depends on its row alone, and not on where that stands.
+/// A part of a row on the stack, in which only legal entries count. It is aligned and filled up to whole vector
+/// registers, so that every entry goes through the same vector code; one that is shorter than a register goes entry by
+/// entry. Either way, what becomes of an entry depends on its row alone, and not on where that stands.
 template <class T>
 class Piece {
  public:
@@ -105,8 +105,8 @@ T legal_sum(const T* x, RowMask mask, int n) {
   return sum;
 }
 
-/// Masks, one row of `cols` entries each. Row i of a matrix has mask rows[i], or i where `rows` is null; where `legal` is
-/// null everything is legal.
+/// Masks, one row of `cols` entries each. Row i of a matrix has mask rows[i], or i where `rows` is null; where `legal`
+/// is null everything is legal.
 struct MaskRows {
   const bool* legal = nullptr;
   const int* rows = nullptr;
@@ -118,8 +118,8 @@ struct MaskRows {
 
 }  // namespace detail
 
-/// The logarithm of a softmax over the legal entries of one row: out[j] = logits[j] − log Σ exp(logits[k]) over legal k,
-/// and −∞ for illegal j (never used in arithmetic here). One legal entry gives exactly 0, none gives −∞ throughout.
+/// The logarithm of a softmax over the legal entries of one row: out[j] = logits[j] − log Σ exp(logits[k]) over legal
+/// k, and −∞ for illegal j (never used in arithmetic here). One legal entry gives exactly 0, none gives −∞ throughout.
 /// `legal` null: all are. Where a legal logit is NaN or +∞, all legal results are NaN.
 template <class T>
 void log_softmax_row(const T* logits, const bool* legal, int n, T* out) {
@@ -198,8 +198,8 @@ struct LogSoftmax {
   }
 };
 
-/// Records the log-softmax of each row of x over its legal entries; see LogSoftmax. The masks and `rows` must outlive the
-/// tape's next `clear`.
+/// Records the log-softmax of each row of x over its legal entries; see LogSoftmax. The masks and `rows` must outlive
+/// the tape's next `clear`.
 template <class T>
 Var<T> log_softmax(const Var<T>& x, const bool* legal = nullptr, const int* rows = nullptr) {
   return x.tape().apply(LogSoftmax{legal, rows}, x);

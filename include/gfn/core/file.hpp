@@ -62,9 +62,9 @@ inline bool flush_to_disk(std::FILE* file) {
   return content;
 }
 
-/// Writes a file as a whole or not at all: under another name in the same folder (the name with ".tmp" behind it), which
-/// is renamed when everything is on the disk. Throws gfn::Error, with the system's reason, where that fails; what stood
-/// under the name before is then still there.
+/// Writes a file as a whole or not at all: under another name in the same folder (the name with ".tmp" behind it),
+/// which is renamed when everything is on the disk. Throws gfn::Error, with the system's reason, where that fails; what
+/// stood under the name before is then still there.
 inline void replace_file(const std::filesystem::path& path, std::string_view content) {
   std::filesystem::path temporary = path;
   temporary += ".tmp";

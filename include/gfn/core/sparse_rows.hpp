@@ -71,7 +71,8 @@ class SparseRows {
   std::vector<std::size_t> ends_;
 };
 
-/// What an environment writes a state's encoding to. Features that are not named are 0; one that is named twice adds up.
+/// What an environment writes a state's encoding to. Features that are not named are 0; one that is named twice adds
+/// up.
 class Features {
  public:
   explicit Features(SparseRows& rows) : rows_(&rows) {}

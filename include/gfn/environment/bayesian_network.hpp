@@ -30,9 +30,10 @@ struct BayesianNetworkOptions {
   int max_parents = std::numeric_limits<int>::max();  ///< of each node, at least 0
 };
 
-/// The structure of a Bayesian network: states are the directed acyclic graphs on n nodes, the start is the empty graph,
-/// action n·i + j adds the edge i→j (and undoes it by the same number), every state can exit. Edges that are there, that
-/// close a cycle or that give a node too many parents are masked. Encoding: the n·n adjacency matrix, row = parent.
+/// The structure of a Bayesian network: states are the directed acyclic graphs on n nodes, the start is the empty
+/// graph, action n·i + j adds the edge i→j (and undoes it by the same number), every state can exit. Edges that are
+/// there, that close a cycle or that give a node too many parents are masked. Encoding: the n·n adjacency matrix, row =
+/// parent.
 ///
 /// The log-reward is the log posterior odds of the graph against the empty one:
 ///   log R(G) = Σ_j [ local_score(j, Pa_j) − local_score(j, ∅) + log_prior(j, Pa_j) − log_prior(j, ∅) ].

@@ -34,8 +34,8 @@ struct BgeOptions {
 namespace detail {
 
 /// log det M_SS for sets S of rows and columns of a positive definite matrix M. Either all 2ⁿ are computed at once, or
-/// those asked for are cached. A set is one entry, whatever the node whose score asks for it. May be called from several
-/// threads at once.
+/// those asked for are cached. A set is one entry, whatever the node whose score asks for it. May be called from
+/// several threads at once.
 class LogDeterminants {
  public:
   /// A pivot of the Cholesky factor that is not above `smallest_pivot` of its diagonal entry is refused.
@@ -139,8 +139,8 @@ class LogDeterminants {
 /// Heckerman, Annals of Statistics 42 (2014).
 ///
 /// A local score costs two look-ups: all determinants are computed at once for up to `table_nodes` variables (8 MB and
-/// a fraction of a second at 20), and cached as they are asked for above. Copies share them. Const members may be called
-/// from several threads at once.
+/// a fraction of a second at 20), and cached as they are asked for above. Copies share them. Const members may be
+/// called from several threads at once.
 class BgeScore {
  public:
   /// One row of `samples` per sample, one column per variable, 1 to 64. Throws std::invalid_argument for options out of

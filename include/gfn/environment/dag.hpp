@@ -29,7 +29,8 @@ constexpr void for_each_node(NodeSet set, Visit&& visit) {
 
 /// A directed acyclic graph on nodes 0 … n − 1, n ≤ MaxNodes: the parents of each node as a bit set, and the transitive
 /// closure beside them (each node's ancestors), so that a cycle is refused by looking at one bit. A value without heap
-/// memory: 2·MaxNodes words of the smallest type that has MaxNodes bits. Equality, hash and text are those of the edges.
+/// memory: 2·MaxNodes words of the smallest type that has MaxNodes bits. Equality, hash and text are those of the
+/// edges.
 template <int MaxNodes>
 class Dag {
   static_assert(MaxNodes >= 1 && MaxNodes <= 64, "Dag: the maximum number of nodes is between 1 and 64");

@@ -34,8 +34,8 @@ struct HyperGridOptions {
 /// With a_i = |x_i/(H−1) − ½| (a_i = 0, the centre, when H = 1) the rewards are
 ///   paper:   R(x) = R0 + R1·Π_i 1[¼ < a_i] + R2·Π_i 1[0.3 < a_i < 0.4]
 ///   cosine:  R(x) = R0 + R1·Π_i (cos(50 a_i) + 1)·φ(5 a_i),  φ the standard normal density (R2 is not used).
-/// The paper's is decided in integers, so no rounding moves a cell across a border. A reward of 0 is legal (log R = −∞).
-/// Encoding: one one-hot of width H per axis. Bengio et al. 2021; Niu et al. 2024.
+/// The paper's is decided in integers, so no rounding moves a cell across a border. A reward of 0 is legal (log R =
+/// −∞). Encoding: one one-hot of width H per axis. Bengio et al. 2021; Niu et al. 2024.
 template <int MaxDimension>
 class BasicHyperGrid {
   static_assert(MaxDimension >= 1, "BasicHyperGrid: the maximum dimension is at least 1");

@@ -21,8 +21,8 @@
 
 namespace gfn {
 
-/// Distinct states in rows, with their encodings and masks: each state is encoded, and asked for its legal actions, once.
-/// Rows are only ever appended; `clear` forgets them and keeps all memory (state slots are assigned anew, not
+/// Distinct states in rows, with their encodings and masks: each state is encoded, and asked for its legal actions,
+/// once. Rows are only ever appended; `clear` forgets them and keeps all memory (state slots are assigned anew, not
 /// constructed).
 template <class E>
 class StateTable {

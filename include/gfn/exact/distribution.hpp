@@ -97,8 +97,8 @@ template <class E, class P>
 }
 
 /// P_{F*}, the forward policy that a backward policy and the rewards induce: in exact balance with both, at log Z*.
-/// log P_{F*}(s, a) = log F*(s') + log π_B(s', a) − log F*(s), and log R(x) − log F*(x) for the exit. Throws gfn::Error,
-/// naming the state, where F*(s) = 0: there it is not defined.
+/// log P_{F*}(s, a) = log F*(s') + log π_B(s', a) − log F*(s), and log R(x) − log F*(x) for the exit. Throws
+/// gfn::Error, naming the state, where F*(s) = 0: there it is not defined.
 template <class E>
 [[nodiscard]] ForwardLogProbabilities induced_forward(const StateGraph<E>& graph,
                                                       const BackwardLogProbabilities& backward) {

@@ -16,7 +16,8 @@
 
 namespace gfn::exact {
 
-/// An environment that numbers its states 0 … num_states() − 1, parents before their children (a sequence of slots does).
+/// An environment that numbers its states 0 … num_states() − 1, parents before their children (a sequence of slots
+/// does).
 template <class E>
 concept IndexedEnvironment = ForwardEnvironment<E> && requires(const E& env, const StateOf<E>& s, std::int64_t i) {
   { env.num_states() } -> std::convertible_to<std::int64_t>;
@@ -24,10 +25,10 @@ concept IndexedEnvironment = ForwardEnvironment<E> && requires(const E& env, con
   { env.state(i) } -> std::convertible_to<StateOf<E>>;
 };
 
-/// Calls visit(x, P_F^⊤(x)) for each state that can exit, in the order of their numbers. Neither states nor edges are kept,
-/// just u(s): 8 bytes a state (78 MB for the 9.8 million states of sequences of ten letters of four, whose 78 million
-/// edges alone take 1.2 GB in a StateGraph). Throws gfn::Error, naming the state, for a child whose number is not above
-/// its parent's.
+/// Calls visit(x, P_F^⊤(x)) for each state that can exit, in the order of their numbers. Neither states nor edges are
+/// kept, just u(s): 8 bytes a state (78 MB for the 9.8 million states of sequences of ten letters of four, whose 78
+/// million edges alone take 1.2 GB in a StateGraph). Throws gfn::Error, naming the state, for a child whose number is
+/// not above its parent's.
 template <IndexedEnvironment E, class P, class Visit>
   requires Policy<P, StateOf<E>>
 void for_each_terminal_probability(const E& env, P& forward, const Visit& visit) {

@@ -46,9 +46,9 @@ class StateGraph {
  public:
   using State = StateOf<E>;
 
-  /// Enumerates the states. Throws gfn::Error for more states than `max_states`; and, naming the state, for a cycle, for
-  /// a state that leaves no choice, for a log-reward that is NaN or +∞, and for legal undos that are not just the ways
-  /// back along the edges.
+  /// Enumerates the states. Throws gfn::Error for more states than `max_states`; and, naming the state, for a cycle,
+  /// for a state that leaves no choice, for a log-reward that is NaN or +∞, and for legal undos that are not just the
+  /// ways back along the edges.
   explicit StateGraph(const E& env, const StateGraphOptions& options = {}) : env_(&env) {
     require(options.max_states >= 1 && options.max_states < std::numeric_limits<int>::max(),
             "StateGraph: max_states is ", options.max_states, ", it must be between 1 and ",

@@ -27,8 +27,8 @@ template <class E>
   return paths[0];
 }
 
-/// All complete trajectories, as lists of forward actions with the exit as the last: what batch_from_trajectories takes.
-/// Throws gfn::Error if there are more than `max_trajectories`.
+/// All complete trajectories, as lists of forward actions with the exit as the last: what batch_from_trajectories
+/// takes. Throws gfn::Error if there are more than `max_trajectories`.
 template <class E>
 [[nodiscard]] std::vector<std::vector<Action>> all_trajectories(const StateGraph<E>& graph,
                                                                 std::int64_t max_trajectories = 1'000'000) {

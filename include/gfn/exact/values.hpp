@@ -23,7 +23,8 @@ inline double expected_cost(double log_p, double cost) {
 
 /// V_F(s) of each row: the expected sum of the forward costs R_F from s on, under the forward policy (Niu et al. 2024),
 ///
-///     V_F(s) = Σ_a π_F(s, a) (log π_F(s, a) − log π_B(s', a) + V_F(s')) + π_F(s, exit) (log π_F(s, exit) − log R(s) + log Z).
+///     V_F(s) = Σ_a π_F(s, a) (log π_F(s, a) − log π_B(s', a) + V_F(s'))
+///              + π_F(s, exit) (log π_F(s, exit) − log R(s) + log Z).
 ///
 /// The exact critic. V_F(s₀) = KL(P_F ‖ P_B R/Z*) + log Z − log Z*; +∞ where a state with reward 0 is reached.
 template <class E>

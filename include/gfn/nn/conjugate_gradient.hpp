@@ -22,15 +22,15 @@ struct ConjugateGradientReport {
   bool negative_curvature = false;  ///< a direction p with p·Hp ≤ 0 stopped the iteration before its step
 };
 
-/// Solves (H + damping·1) x = b for a symmetric positive definite H (Hestenes and Stiefel 1952), from x = 0. Vectors are as
-/// long as a network has parameters, so each iteration passes over them three times and no more.
+/// Solves (H + damping·1) x = b for a symmetric positive definite H (Hestenes and Stiefel 1952), from x = 0. Vectors
+/// are as long as a network has parameters, so each iteration passes over them three times and no more.
 template <class T>
 class ConjugateGradient {
  public:
   using VectorMap = Eigen::Map<Vector<T>>;
 
-  /// Solves for the b that stands in `product`. Before each call of multiply() the direction p stands in `direction` and
-  /// `product` is zero; multiply() adds H p to it. Leaves `product` zero.
+  /// Solves for the b that stands in `product`. Before each call of multiply() the direction p stands in `direction`
+  /// and `product` is zero; multiply() adds H p to it. Leaves `product` zero.
   template <class Multiply>
   ConjugateGradientReport solve(VectorMap direction, VectorMap product, const Multiply& multiply,
                                 const ConjugateGradientOptions& options = {}) {

@@ -13,7 +13,8 @@ struct SgdOptions {
   double learning_rate = 1e-2;
 };
 
-/// Plain stochastic gradient descent over groups of parameters with rates of their own. A step leaves the gradient zero.
+/// Plain stochastic gradient descent over groups of parameters with rates of their own. A step leaves the gradient
+/// zero.
 template <class T>
 class Sgd {
  public:

@@ -14,8 +14,8 @@
 
 namespace gfn {
 
-/// Detailed balance (Bengio et al., "GFlowNet foundations", JMLR 2023): the squared residuals of all steps, summed over a
-/// trajectory and averaged over trajectories. With a state flow F,
+/// Detailed balance (Bengio et al., "GFlowNet foundations", JMLR 2023): the squared residuals of all steps, summed over
+/// a trajectory and averaged over trajectories. With a state flow F,
 ///
 ///     log F(s) + log π_F(s, a) − log F(s') − log π_B(s', a)   for a move,
 ///     log F(x) + log π_F(x, exit) − log R(x)                  for the exit.
@@ -56,8 +56,8 @@ struct DetailedBalance {
 };
 
 /// Modified detailed balance (Deleu et al., "Bayesian structure learning with generative flow networks", UAI 2022), for
-/// environments whose states can all end. It needs no state flow, since F(s) = R(s) / π_F(s, exit). The squared residuals
-/// of all moves,
+/// environments whose states can all end. It needs no state flow, since F(s) = R(s) / π_F(s, exit). The squared
+/// residuals of all moves,
 ///
 ///     log R(s) + log π_F(s, a) + log π_F(s', exit) − log R(s') − log π_B(s', a) − log π_F(s, exit),
 ///

@@ -20,14 +20,14 @@
 namespace gfn {
 
 /// Flow matching (Bengio et al., "Flow network based generative models for non-iterative diverse candidate generation",
-/// NeurIPS 2021). The forward policy's logits are taken as logarithms of edge flows, log F(s, a), and the policy is their
-/// softmax. Over the states s ≠ s₀ that the trajectories visit, each visit counting once, the mean of
+/// NeurIPS 2021). The forward policy's logits are taken as logarithms of edge flows, log F(s, a), and the policy is
+/// their softmax. Over the states s ≠ s₀ that the trajectories visit, each visit counting once, the mean of
 ///
 ///     ( log Σ_{p, a: p → s} F(p, a) − log [ Σ_{a ≠ exit} F(s, a) + R(s) where s can end ] )²,
 ///
-/// plus the mean over trajectories of (log F(x, exit) − log R(x))². Sums are log-sum-exp, with no absolute epsilon; parallel
-/// edges count one each. Needs a forward policy with parameters, and the rewards of all visited states that can end; the
-/// parents of visited states are added to the batch's rows. log Z is the logarithm of the flow out of s₀.
+/// plus the mean over trajectories of (log F(x, exit) − log R(x))². Sums are log-sum-exp, with no absolute epsilon;
+/// parallel edges count one each. Needs a forward policy with parameters, and the rewards of all visited states that
+/// can end; the parents of visited states are added to the batch's rows. log Z is the logarithm of the flow out of s₀.
 class FlowMatching {
  public:
   explicit FlowMatching(double log_reward_floor = minus_infinity<>) : floor_(log_reward_floor) {}

@@ -16,15 +16,15 @@ namespace gfn {
 
 /// A guide: a conditional law P_G(τ|x) of the trajectories to an object x, Markovian or not, that a backward policy is
 /// pulled towards. guide(input, log_p) fills in log π_G of every step of a batch, 0 at the exits; a score that is only
-/// proportional to a law, with a factor that depends on x alone, serves as well. It may also have `observe(batch)`, which
-/// is shown each batch of the forward policy, with its rewards, first.
+/// proportional to a law, with a factor that depends on x alone, serves as well. It may also have `observe(batch)`,
+/// which is shown each batch of the forward policy, with its rewards, first.
 template <class G, class Input>
 concept Guide = requires(G& guide, const Input& input, std::span<double> log_p) {
   guide(input, log_p);
 };
 
-/// R_B^G, the guided backward reward (Niu et al. 2024, Proposition 2): log π_B(s', a) − log π_G(s, a) for the step from s'
-/// back to s; nothing for the exit. Refers to the guide.
+/// R_B^G, the guided backward reward (Niu et al. 2024, Proposition 2): log π_B(s', a) − log π_G(s, a) for the step from
+/// s' back to s; nothing for the exit. Refers to the guide.
 template <class G>
 class GuidedBackwardReward {
  public:
@@ -97,8 +97,8 @@ template <class E>
 auto discouraged_exit(const E& env, double cap = std::log(1e-5)) {
   return DiscouragedExit([&env](const StateOf<E>& s) { return env.is_background(s); }, cap);
 }
-/// Discouraged exits in states whose log-reward is not above a threshold (Bayesian networks). The log-reward is asked for
-/// once per distinct state of a batch.
+/// Discouraged exits in states whose log-reward is not above a threshold (Bayesian networks). The log-reward is asked
+/// for once per distinct state of a batch.
 template <class E>
 auto discouraged_exit_below(const E& env, double log_reward_threshold, double cap = std::log(1e-10)) {
   return DiscouragedExit(

@@ -29,9 +29,9 @@ Var<T> policy_gradient_loss(Tape<T>& tape, PolicyEvaluation<T, P, E>& policy, co
   return sum(policy.record(tape, batch) * weights);
 }
 
-/// The value function's loss on a batch, L_V = (1/N) Σ_i Σ_t (target_{i,t} − V(s_{i,t}))². `offset` is added to what the
-/// function gives: V = offset + v(s). Along backward walks the states are the children of the steps, and V(s₀) = 0 is
-/// not fitted. `all_rows` lists the rows 0, 1, … of the batch's table.
+/// The value function's loss on a batch, L_V = (1/N) Σ_i Σ_t (target_{i,t} − V(s_{i,t}))². `offset` is added to what
+/// the function gives: V = offset + v(s). Along backward walks the states are the children of the steps, and V(s₀) = 0
+/// is not fitted. `all_rows` lists the rows 0, 1, … of the batch's table.
 template <class T, class V, class E>
 Var<T> value_loss(Tape<T>& tape, V& value, const Batch<E>& batch, Direction direction, std::span<const double> target,
                   std::span<const int> all_rows, double offset = 0) {

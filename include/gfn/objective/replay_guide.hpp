@@ -24,14 +24,14 @@ struct ReplayGuideOptions {
   double floor = 0;  ///< scores are not taken below it; must be positive without include_self, and where R(x) can be 0
 };
 
-/// The guide of sequences whose places are filled in any order (Niu et al. 2024, after Shen et al. 2023): walking from s₀ to
-/// x, a step that fills a place with x's symbol scores the mean reward of the seen objects that agree with what is then
-/// filled,
+/// The guide of sequences whose places are filled in any order (Niu et al. 2024, after Shen et al. 2023): walking from
+/// s₀ to x, a step that fills a place with x's symbol scores the mean reward of the seen objects that agree with what
+/// is then filled,
 ///
 ///     π_G(s → c | x) = r̄(c) / Σ_{c'} r̄(c'),   c' over all ways to fill one more place with x's own symbol.
 ///
-/// The sums and counts behind r̄ are kept for every partial pattern of every seen object, 2ᴸ of them, so that a score is one
-/// look-up, however many objects were seen. Refers to the environment.
+/// The sums and counts behind r̄ are kept for every partial pattern of every seen object, 2ᴸ of them, so that a score
+/// is one look-up, however many objects were seen. Refers to the environment.
 template <class E>
 class ReplayGuide {
  public:

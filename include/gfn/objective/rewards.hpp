@@ -35,8 +35,8 @@ struct RewardInput {
   double log_z;  ///< log Ẑ: the value of log Z, which takes no gradient from here
 };
 
-/// A policy-dependent reward: fills in the cost of every step of the batch, from numbers alone (no gradient flows through
-/// it). Costs are minimised.
+/// A policy-dependent reward: fills in the cost of every step of the batch, from numbers alone (no gradient flows
+/// through it). Costs are minimised.
 template <class R, class Input>
 concept PolicyDependentReward = requires(const R& reward, const Input& input, std::span<double> cost) {
   reward(input, cost);

@@ -30,14 +30,14 @@ enum class SubtrajectoryWeights {
   geometric_within_long_first,    ///< λ^{n−k}, normalised in each trajectory
 };
 
-/// Sub-trajectory balance (Madan et al., "Learning GFlowNets from partial episodes for improved convergence and stability",
-/// ICML 2023): a weighted sum of Δ_{ij}² over 0 ≤ i < j ≤ n,
+/// Sub-trajectory balance (Madan et al., "Learning GFlowNets from partial episodes for improved convergence and
+/// stability", ICML 2023): a weighted sum of Δ_{ij}² over 0 ≤ i < j ≤ n,
 ///
 ///     Δ_{ij} = log F(s_i) + Σ_{i≤t<j} (log π_F − log π_B) − log F(s_j),   log R(x) in place of log F(s_n).
 ///
-/// With h_t = Σ_{l<t} (log π_F − log π_B) − log F(s_t), Δ_{ij} = h_j − h_i: so the geometric weights and the equal ones take
-/// time linear in the length (`geometric`: quadratic). Holds for trajectories from any source. Needs both policies and a
-/// state flow; log Z is log F(s₀).
+/// With h_t = Σ_{l<t} (log π_F − log π_B) − log F(s_t), Δ_{ij} = h_j − h_i: so the geometric weights and the equal ones
+/// take time linear in the length (`geometric`: quadratic). Holds for trajectories from any source. Needs both policies
+/// and a state flow; log Z is log F(s₀).
 struct SubtrajectoryBalance {
   SubtrajectoryWeights weights = SubtrajectoryWeights::geometric_within;
   double lambda = 0.9;                         ///< in [0, 1]

@@ -21,9 +21,9 @@ concept StateFunction = requires(F& f, Tape<typename F::Scalar>& tape, const Sta
   { f.record(tape, block) } -> std::same_as<Var<typename F::Scalar>>;
 };
 
-/// A state function that can be evaluated some rows at a time, and keeps what it computed: `extend(block)` evaluates the
-/// rows that it has not met yet, `output(row)` points to a row's outputs, and `record` adopts them all without computing
-/// anything twice. Functions that lack it are evaluated once more when they are recorded.
+/// A state function that can be evaluated some rows at a time, and keeps what it computed: `extend(block)` evaluates
+/// the rows that it has not met yet, `output(row)` points to a row's outputs, and `record` adopts them all without
+/// computing anything twice. Functions that lack it are evaluated once more when they are recorded.
 template <class F, class State>
 concept IncrementalStateFunction = StateFunction<F, State> && requires(F& f, const StateBlock<State>& block, int row) {
   f.extend(block);

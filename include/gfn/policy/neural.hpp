@@ -11,8 +11,8 @@
 
 namespace gfn {
 
-/// One head of a multi-layer perceptron as a state function: a policy, a value or a flow. Several may stand on one trunk.
-/// Not copyable, since copies would share the parameters unseen.
+/// One head of a multi-layer perceptron as a state function: a policy, a value or a flow. Several may stand on one
+/// trunk. Not copyable, since copies would share the parameters unseen.
 template <class T, class F = Relu>
 class NeuralFunction {
  public:

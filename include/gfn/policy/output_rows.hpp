@@ -11,8 +11,8 @@
 
 namespace gfn {
 
-/// The numeric outputs of a state function at rows of a table, evaluated some rows at a time. Incremental functions keep
-/// them themselves; for others they are kept here.
+/// The numeric outputs of a state function at rows of a table, evaluated some rows at a time. Incremental functions
+/// keep them themselves; for others they are kept here.
 template <class F, class State>
 class OutputRows {
  public:

@@ -20,9 +20,9 @@ struct Step {
   Action backward_action;  ///< what takes the child back to the state; none for the exit
 };
 
-/// Trajectories as a small part of the state graph: the distinct states that they visit, in rows, and the steps that they
-/// take. Steps of a trajectory run from its first state to its terminal one, the exit last, in whichever direction they
-/// were sampled. A batch knows states, actions and rewards, and no number of any network.
+/// Trajectories as a small part of the state graph: the distinct states that they visit, in rows, and the steps that
+/// they take. Steps of a trajectory run from its first state to its terminal one, the exit last, in whichever direction
+/// they were sampled. A batch knows states, actions and rewards, and no number of any network.
 template <class E>
 class Batch {
  public:
@@ -55,7 +55,8 @@ class Batch {
   double log_reward(int trajectory) const { return log_reward_of_row(terminal_row(trajectory)); }
   double log_reward_of_row(int row) const { return log_rewards_[static_cast<std::size_t>(row)]; }
 
-  /// Computes the rewards of all terminal states that have none yet. Throws gfn::Error, naming the state, for NaN or +∞.
+  /// Computes the rewards of all terminal states that have none yet. Throws gfn::Error, naming the state, for NaN or
+  /// +∞.
   void compute_rewards() {
     for (int i = 0; i < trajectories(); ++i) want_reward(terminal_row(i));
     compute_wanted();

@@ -25,8 +25,8 @@ enum class Direction { forward, backward };
 /// Whether evaluated rows are also to be drawn from.
 enum class Sampling : bool { no, yes };
 
-/// A policy on the rows of a table: log-probabilities per distinct state, computed once, read by the samplers and by the
-/// objectives, and put on a tape without being computed again. A state with one legal choice is forced: its
+/// A policy on the rows of a table: log-probabilities per distinct state, computed once, read by the samplers and by
+/// the objectives, and put on a tape without being computed again. A state with one legal choice is forced: its
 /// log-probability is 0, and the policy is not asked.
 template <class T, class P, class E>
 class PolicyEvaluation {
@@ -125,8 +125,8 @@ class PolicyEvaluation {
     }
     return record(tape, std::span<int>(rows, steps.size()), std::span<const Action>(actions, steps.size()));
   }
-  /// The log-probabilities of an action at each of some rows, a column; the row `none` has the entry 0. Writes to `rows`;
-  /// both lists must outlive the tape's next `clear`.
+  /// The log-probabilities of an action at each of some rows, a column; the row `none` has the entry 0. Writes to
+  /// `rows`; both lists must outlive the tape's next `clear`.
   Var<T> record(Tape<T>& tape, std::span<int> rows, std::span<const Action> actions) {
     if constexpr (uniform) {
       auto [column, values] = tape.constant(Shape{static_cast<Eigen::Index>(rows.size()), 1});
@@ -152,8 +152,8 @@ class PolicyEvaluation {
     }
     return recorded_;
   }
-  /// Adds F v to the gradient of the policy's parameters, v being their tangent and F the Fisher matrix of the policy at
-  /// the evaluated rows, with one weight for each of `rows()`.
+  /// Adds F v to the gradient of the policy's parameters, v being their tangent and F the Fisher matrix of the policy
+  /// at the evaluated rows, with one weight for each of `rows()`.
   void add_fisher_product(Tape<T>& tape, std::span<const T> weights) requires(!uniform) {
     record_rows(tape);
     gfn::add_fisher_product(recorded_logits_, weights, masks(), rows_.data());

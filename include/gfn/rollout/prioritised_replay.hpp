@@ -18,9 +18,9 @@ struct PrioritisedReplayOptions {
   double alpha = 0.5;             ///< items are drawn in proportion to priority^alpha; 0: uniformly
 };
 
-/// A buffer of items that are drawn by priority (Schaul, Quan, Antonoglou, Silver: "Prioritized experience replay", ICLR
-/// 2016). A new item has the largest priority seen so far. Adding, drawing and changing a priority take time logarithmic in
-/// the capacity; memory grows with the items.
+/// A buffer of items that are drawn by priority (Schaul, Quan, Antonoglou, Silver: "Prioritized experience replay",
+/// ICLR 2016). A new item has the largest priority seen so far. Adding, drawing and changing a priority take time
+/// logarithmic in the capacity; memory grows with the items.
 template <class Item>
 class PrioritisedReplay {
  public:

@@ -139,8 +139,8 @@ class BackwardSampler {
 
   /// Fills the batch with one trajectory for each call of terminal(i), i = 0 … trajectories − 1, which gives a terminal
   /// state. Trajectory i draws from the stream (seed, backward, iteration, i); a terminal state that is the initial one
-  /// gives a trajectory of nothing but the exit. Throws gfn::Error, naming the state, for one that can't end or that has
-  /// no way back.
+  /// gives a trajectory of nothing but the exit. Throws gfn::Error, naming the state, for one that can't end or that
+  /// has no way back.
   template <class T, class P, class Terminal>
   void sample(Batch<E>& batch, PolicyEvaluation<T, P, E>& policy, int trajectories, const Terminal& terminal,
               const Random& random, std::uint64_t iteration, int max_length = RolloutOptions{}.max_length) {

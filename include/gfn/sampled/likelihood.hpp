@@ -31,8 +31,8 @@ struct Estimate {
   return {mean, samples.size() < 2 ? std::nan("") : std::sqrt(squares / (n - 1) / n)};
 }
 
-/// log of the mean of independent weights, given as logarithms. exp(value) is unbiased for the mean; value itself is low
-/// by about half its squared standard error, which is the relative one of the mean. −∞ where all weights are 0.
+/// log of the mean of independent weights, given as logarithms. exp(value) is unbiased for the mean; value itself is
+/// low by about half its squared standard error, which is the relative one of the mean. −∞ where all weights are 0.
 [[nodiscard]] inline Estimate log_mean_estimate(std::span<const double> log_weights) {
   require(!log_weights.empty(), "log_mean_estimate: there are no samples");
   const auto n = static_cast<double>(log_weights.size());
@@ -128,9 +128,9 @@ template <class E, class F, class B>
   return mean_estimate(samples);
 }
 
-/// The evidence upper bound: log Z* ≤ E_{x ~ P*, τ ~ P_B(·|x)} [log R(x) + log P_B(τ|x) − log P_F(τ|s₀)] (Blessing, Jia,
-/// Esslinger, Vargas, Neumann: "Beyond ELBOs", ICML 2024). The objects must be samples of the target P* = R/Z*; from other
-/// objects it is no bound. One trajectory back from each.
+/// The evidence upper bound: log Z* ≤ E_{x ~ P*, τ ~ P_B(·|x)} [log R(x) + log P_B(τ|x) − log P_F(τ|s₀)] (Blessing,
+/// Jia, Esslinger, Vargas, Neumann: "Beyond ELBOs", ICML 2024). The objects must be samples of the target P* = R/Z*;
+/// from other objects it is no bound. One trajectory back from each.
 template <class E, class F, class B>
   requires Policy<F, StateOf<E>> && Policy<B, StateOf<E>>
 [[nodiscard]] Estimate evidence_upper_bound(const E& env, F& forward, B& backward,

@@ -60,8 +60,8 @@ void for_each_rollout(const E& env, P& forward, int count, const Random& random,
 
 }  // namespace detail
 
-/// The objects in which `count` new trajectories of the forward policy end. Calls with the same seed and the same number
-/// `evaluation` give the same objects, others independent ones, all of them apart from those of training.
+/// The objects in which `count` new trajectories of the forward policy end. Calls with the same seed and the same
+/// number `evaluation` give the same objects, others independent ones, all of them apart from those of training.
 template <class E, class P>
   requires Policy<P, StateOf<E>>
 [[nodiscard]] std::vector<StateOf<E>> sample_objects(const E& env, P& forward, int count, const Random& random,
@@ -81,8 +81,8 @@ struct TopObjects {
   std::vector<double> log_rewards;  ///< of these objects
 };
 
-/// The k distinct objects with the highest rewards, or all where there are fewer; equal ones in the order of their first
-/// appearance. `env` must give its states a hash for equal ones to be told.
+/// The k distinct objects with the highest rewards, or all where there are fewer; equal ones in the order of their
+/// first appearance. `env` must give its states a hash for equal ones to be told.
 template <class E>
 [[nodiscard]] TopObjects<StateOf<E>> top_objects(const E& env, std::span<const StateOf<E>> objects, int k) {
   static_assert(has_state_hash<E>, "top_objects: needs states that can be hashed");

@@ -349,8 +349,9 @@ bool accepts(const Op& op, const Inputs<double>& x, std::index_sequence<I...>) {
 /// and both numbers if it finds fault:
 ///
 /// * forward and jvp set every entry of their result;
-/// * jvp and vjp agree with central differences in double, for all inputs together and for each alone (an operation that
-///   touches the tangent or cotangent of an absent input reads or writes a null pointer there, and the program stops);
+/// * jvp and vjp agree with central differences in double, for all inputs together and for each alone (an operation
+///   that touches the tangent or cotangent of an absent input reads or writes a null pointer there, and the program
+///   stops);
 /// * vjp adds to what is there;
 /// * the adjoint identity ⟨J dx, gy⟩ = ⟨dx, Jᵀ gy⟩, much tighter than differences can tell;
 /// * float gives what double gives, if the operation runs on float;

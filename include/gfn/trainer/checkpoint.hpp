@@ -200,8 +200,8 @@ inline std::pair<std::string_view, std::string_view> first_difference(std::strin
 }  // namespace detail
 
 /// Writes all that is needed to go on with a training to one file: the networks' parameters, log Z, the optimisers'
-/// state, the iteration, seed and generator, the caller's `description` and the caller's `numbers` (a measured time, the
-/// history of a metric). The file is replaced as a whole or not at all; throws gfn::Error where that fails.
+/// state, the iteration, seed and generator, the caller's `description` and the caller's `numbers` (a measured time,
+/// the history of a metric). The file is replaced as a whole or not at all; throws gfn::Error where that fails.
 ///
 /// The description tells what was trained and how; a checkpoint can only be loaded under the same one. With one setting
 /// a line, the message of a refusal names the first setting that differs.
@@ -227,8 +227,9 @@ void save_checkpoint(const std::filesystem::path& path, Trainer& trainer, const 
 /// Puts a trainer, the networks that it refers to and the generator into the state of a checkpoint, and returns the
 /// caller's numbers. Going on gives the same bits as not having stopped.
 ///
-/// Throws gfn::Error, with both values, for a file that is cut off or damaged, that is no checkpoint, or that was written
-/// under another description or with other networks, scalars or optimisers; everything is then as it was before.
+/// Throws gfn::Error, with both values, for a file that is cut off or damaged, that is no checkpoint, or that was
+/// written under another description or with other networks, scalars or optimisers; everything is then as it was
+/// before.
 template <class Trainer>
 std::vector<double> load_checkpoint(const std::filesystem::path& path, Trainer& trainer, Random& random,
                                     std::string_view description = {}) {

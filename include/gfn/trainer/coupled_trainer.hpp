@@ -29,9 +29,9 @@ struct CoupledOptions {
   BackwardGradientOptions backward{};
 };
 
-/// Trains both policies by policy gradients (RL-B; Niu et al. 2024, Algorithm 1). Each iteration makes a forward step on
-/// new trajectories, then walks back from their terminal states by the backward policy, and makes a step of the backward
-/// value function and of the backward policy on the costs R_B, computed with the forward policy just updated.
+/// Trains both policies by policy gradients (RL-B; Niu et al. 2024, Algorithm 1). Each iteration makes a forward step
+/// on new trajectories, then walks back from their terminal states by the backward policy, and makes a step of the
+/// backward value function and of the backward policy on the costs R_B, computed with the forward policy just updated.
 template <class E, class Forward, class Backward, class Value = Absent, class BackwardValue = Absent,
           class Reward = ForwardReward, class RewardBack = BackwardReward,
           class Update = AdamUpdate<typename Forward::Scalar>, class UpdateBack = AdamUpdate<typename Forward::Scalar>>

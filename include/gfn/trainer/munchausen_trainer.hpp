@@ -48,7 +48,8 @@ struct MunchausenOptions {
 ///         + α·max(τ log π̄(a|s), least),    π̄ = softmax(Q̄(s, ·) / τ),
 ///
 /// and the loss is the Huber loss of Q(s, a) − y on transitions drawn by priority. The networks give Q / τ, so that the
-/// policy π = softmax(Q / τ) is the softmax of their outputs, as with every other method. log Z is τ log Σ exp(Q(s₀, ·) / τ).
+/// policy π = softmax(Q / τ) is the softmax of their outputs, as with every other method. log Z is τ log Σ exp(Q(s₀, ·)
+/// / τ).
 template <class E, class Q>
 class MunchausenTrainer {
  public:

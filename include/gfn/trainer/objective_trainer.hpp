@@ -86,8 +86,8 @@ class ObjectiveTrainer {
             .seconds = seconds_.total() - before};
   }
 
-  /// Adds the gradient of the objective on a batch from any source, and returns its value: what `step` does, without the
-  /// optimiser.
+  /// Adds the gradient of the objective on a batch from any source, and returns its value: what `step` does, without
+  /// the optimiser.
   double gradient(Batch<E>& batch) {
     prepare(batch);
     forward_.evaluate(batch.table());

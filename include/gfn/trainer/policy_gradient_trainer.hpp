@@ -104,8 +104,8 @@ class Critic<T, Absent, E> {
 }  // namespace detail
 
 /// Trains the forward policy by policy gradients with a policy-dependent reward (RL-U and the forward half of RL-B;
-/// Niu et al. 2024). On the policy's own trajectories: costs R_F, a value function V, generalised advantages, then a step
-/// of V on its squared error and one of (π_F, log Z) on the surrogate, ∂J/∂log Z being the mean of δ(τ).
+/// Niu et al. 2024). On the policy's own trajectories: costs R_F, a value function V, generalised advantages, then a
+/// step of V on its squared error and one of (π_F, log Z) on the surrogate, ∂J/∂log Z being the mean of δ(τ).
 /// Refers to environment, policies and critic, and never owns them; owns log Z and the optimisers.
 template <class E, class Forward, class Backward, class Value = Absent, class Reward = ForwardReward,
           class Update = AdamUpdate<typename Forward::Scalar>, class LogZ = ScalarLogZ<typename Forward::Scalar>>

@@ -16,8 +16,8 @@
 
 namespace gfn {
 
-/// How a policy is changed once its gradient stands in its parameters: update(tape, policy, batch, advantage), where the
-/// tape holds the surrogate of that gradient.
+/// How a policy is changed once its gradient stands in its parameters: update(tape, policy, batch, advantage), where
+/// the tape holds the surrogate of that gradient.
 ///
 /// This one makes a step of Adam.
 template <class T>
@@ -57,8 +57,8 @@ struct TrustRegionReport {
 };
 
 /// Makes a natural-gradient step inside a trust region (Schulman et al., "Trust region policy optimization", ICML 2015;
-/// RL-T of Niu et al. 2024): with g the gradient of the surrogate L(θ') = (1/N) Σ_i Σ_t (π_θ' / π_θ) Â_t and F the Fisher
-/// matrix, which is the Hessian of
+/// RL-T of Niu et al. 2024): with g the gradient of the surrogate L(θ') = (1/N) Σ_i Σ_t (π_θ' / π_θ) Â_t and F the
+/// Fisher matrix, which is the Hessian of
 ///
 ///     K(θ') = (1/N) Σ_i Σ_t KL(π_θ(·|s_t) ‖ π_θ'(·|s_t)),
 ///

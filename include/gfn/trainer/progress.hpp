@@ -63,8 +63,9 @@ inline std::string short_duration(double seconds) {
 
 }  // namespace detail
 
-/// An observer that shows how far training is: the iteration, the rate, the time that is left, loss, log Z and metrics of
-/// the user's. On a terminal one line is drawn again and again; elsewhere a line is added now and then, and at the end.
+/// An observer that shows how far training is: the iteration, the rate, the time that is left, loss, log Z and metrics
+/// of the user's. On a terminal one line is drawn again and again; elsewhere a line is added now and then, and at the
+/// end.
 class ProgressBar {
  public:
   explicit ProgressBar(const ProgressOptions& options = {}) : options_(options) {}
