@@ -1,18 +1,12 @@
 // SPDX-License-Identifier: MIT
 // How well does each method learn, over several seeds? The experiments of Niu et al. 2024, and others like them.
 #include <algorithm>
-#include <atomic>
 #include <cmath>
 #include <cstdint>
 #include <cstdio>
-#include <cstdlib>
-#include <filesystem>
-#include <map>
-#include <mutex>
 #include <optional>
 #include <string>
-#include <string_view>
-#include <thread>
+#include <type_traits>
 #include <vector>
 
 #include <CLI/CLI.hpp>
@@ -22,193 +16,209 @@
 #include "../examples/support/exact_evaluation.hpp"
 #include "../examples/support/gnuplot.hpp"
 #include "../examples/support/program.hpp"
+#include "../examples/support/sequence_tasks.hpp"
 #include "../examples/support/training_options.hpp"
 #include "../examples/support/training_run.hpp"
+#include "support/experiment.hpp"
+#include "support/run_all.hpp"
 
 namespace {
 
-namespace fs = std::filesystem;
-
 struct Plan {
+  std::string environment = "hypergrid";
   int dimension = 2, side = 8;
-  std::string methods = "tb-u,tb-b,rl-u,rl-b";
+  std::string data = GFN_DATA_DIR;
+  std::vector<std::string> variants = {"tb-u", "tb-b", "rl-u", "rl-b"};
   int seeds = 5, first_seed = 1;
-  std::string at = "1000";  ///< iterations at which the table judges
-  std::string metric = "total_variation";
-  std::string results = "results";
-  std::string plot;
+  std::vector<std::int64_t> at;  ///< iterations at which the table judges; by default the last
+  std::vector<std::string> metrics;
+  std::vector<std::string> abscissas = {"iteration"};
+  std::optional<double> below;
+  std::string results = "results", plot;
   int jobs = 1;
+  bool only_table = false;
 };
 
-std::vector<std::string> split(const std::string& text) {
-  std::vector<std::string> parts;
-  std::size_t first = 0;
-  for (std::size_t end; (end = text.find(',', first)) != std::string::npos; first = end + 1)
-    parts.push_back(text.substr(first, end - first));
-  parts.push_back(text.substr(first));
-  return parts;
-}
+/// What is to be trained and where each log stands.
+struct Experiment {
+  std::string environment;
+  std::vector<paper::Variant> variants;
+  std::vector<paper::Run> runs;
 
-/// One training: what it is, and where its log stands once it is finished.
-struct Run {
-  examples::TrainingOptions options;
-  fs::path file;
+  std::vector<const paper::Run*> finished(std::size_t variant) const {
+    std::vector<const paper::Run*> chosen;
+    for (const paper::Run& run : runs)
+      if (run.variant == variant && run.is_done()) chosen.push_back(&run);
+    return chosen;
+  }
 };
 
-/// A folder for each method and set of options, a file for each seed.
-fs::path file_of(const Plan& plan, const std::string& environment, const examples::TrainingOptions& o) {
-  std::string settings = o.method + "-batch" + std::to_string(o.batch) + "-iterations" + std::to_string(o.iterations);
-  const examples::TrainingOptions defaults;
-  const auto add = [&](const char* name, double value, double usual) {
-    if (value != usual) settings += std::string("-") + name + examples::all_digits(value);
-  };
-  add("rate", o.learning_rate, defaults.learning_rate);
-  add("logz", o.log_z_rate, defaults.log_z_rate);
-  add("critic", o.critic_rate, defaults.critic_rate);
-  add("backward", o.backward_learning_rate, defaults.backward_learning_rate);
-  add("lambda", o.lambda, defaults.lambda);
-  add("kl", o.max_kl, defaults.max_kl);
-  add("epsilon", o.epsilon, defaults.epsilon);
-  if (o.hidden != defaults.hidden) settings += "-hidden" + o.hidden;
-  return fs::path(plan.results) / environment / settings / ("seed" + std::to_string(o.seed) + ".jsonl");
+Experiment make_experiment(const Plan& plan, const examples::TrainingOptions& common) {
+  Experiment experiment{plan.environment, {}, {}};
+  if (plan.environment == "hypergrid")
+    experiment.environment += "-" + std::to_string(plan.dimension) + "x" + std::to_string(plan.side);
+  for (const std::string& text : plan.variants) {
+    experiment.variants.push_back(paper::parse_variant(text, common));
+    examples::TrainingOptions options = experiment.variants.back().options;
+    options.judged = plan.at;
+    for (int s = 0; s < plan.seeds; ++s) {
+      options.seed = plan.first_seed + s;
+      experiment.runs.push_back(
+          {experiment.variants.size() - 1, options, paper::log_file(plan.results, experiment.environment, options)});
+    }
+  }
+  return experiment;
 }
 
-/// Does those of the runs that are not finished, several at once; a log gets its name when it is complete.
-template <class E, class MakeGuide>
-void run_all(const E& env, const std::string& name, const std::vector<Run>& runs, int jobs, MakeGuide&& make_guide) {
+// --- training ---
+
+/// make_probe(options) gives what is measured besides in a run.
+template <class E, class MakeGuide, class MakeProbe>
+void train_all(const E& env, const Plan& plan, const Experiment& experiment, const MakeGuide& make_guide,
+               const MakeProbe& make_probe) {
+  if (plan.only_table ||
+      std::all_of(experiment.runs.begin(), experiment.runs.end(), [](const paper::Run& run) { return run.is_done(); }))
+    return;
   const examples::ExactEvaluation<E> exact(env);
-  std::atomic<std::size_t> next{0};
-  std::mutex printing;
-  std::string failure;
-  const auto work = [&] {
-    for (std::size_t i; (i = next++) < runs.size();) {
-      if (fs::exists(runs[i].file)) continue;
-      try {
-        examples::TrainingOptions options = runs[i].options;
-        options.log = runs[i].file.string() + ".part";
-        options.quiet = true;
-        fs::create_directories(runs[i].file.parent_path());
-        const auto outcome = examples::train(env, options, name, &exact, make_guide);
-        fs::rename(options.log, runs[i].file);
-        const std::lock_guard lock(printing);
-        std::fprintf(stderr, "%s %s seed %lld: D_TV %.4f, %.1f s of training\n", name.c_str(), options.method.c_str(),
-                     static_cast<long long>(options.seed), exact.distances(outcome.learned).total_variation,
-                     outcome.train_seconds);
-      } catch (const std::exception& error) {
-        const std::lock_guard lock(printing);
-        failure = runs[i].file.string() + ": " + error.what();
+  paper::run_all(experiment.runs, plan.jobs, [&](const examples::TrainingOptions& options) {
+    const auto outcome = examples::train(env, options, experiment.environment, &exact, make_guide, make_probe(options));
+    const examples::Distances d = exact.distances(outcome.learned);
+    char text[100];
+    std::snprintf(text, sizeof text, "D_TV %.4f, D_JSD %.4f, %.1f s of training", d.total_variation, d.jensen_shannon,
+                  outcome.train_seconds);
+    return std::string(text);
+  });
+}
+
+void train_all(const Plan& plan, const Experiment& experiment) {
+  const auto no_probe = [](const examples::TrainingOptions&) { return examples::NoProbe(); };
+  if (plan.environment == "hypergrid") {
+    const gfn::HyperGrid env{{.dimension = plan.dimension, .side = plan.side}};
+    return train_all(
+        env, plan, experiment, [](const gfn::HyperGrid& g) { return gfn::discouraged_exit(g); }, no_probe);
+  }
+  if (plan.environment == "er5") {
+    const gfn::NumericTable table = gfn::read_numeric_table(GFN_EXAMPLE_DATA_DIR "/er5_lingauss_seed0.tsv");
+    const gfn::BayesianNetwork<gfn::BgeScore, gfn::UniformPrior, 8> env{gfn::BgeScore(table.values)};
+    return train_all(
+        env, plan, experiment, [](const auto& e) { return gfn::discouraged_exit_below(e, 75); }, no_probe);
+  }
+  const examples::SequenceTask& task = examples::sequence_task(plan.environment);
+  gfn::require(task.file.empty() || !plan.data.empty(), "--data: the folder with ", task.file, " is needed");
+  const gfn::SequenceTable table = task.file.empty() ? examples::synthetic_table(task.table)
+                                                     : examples::read_table(plan.data + "/" + task.file, task.table);
+  const gfn::SlotSequence env{gfn::TableReward(table, task.transform)};
+  using E = std::remove_const_t<decltype(env)>;
+  train_all(
+      env, plan, experiment, [](const E& e) { return gfn::ReplayGuide(e); },
+      [&](const examples::TrainingOptions& options) { return examples::ModesProbe<E>(env, table, options.seed); });
+}
+
+// --- what comes out ---
+
+void print_table(const Plan& plan, const Experiment& experiment, const std::string& metric) {
+  std::size_t width = 10;
+  for (const paper::Variant& v : experiment.variants) width = std::max(width, v.name.size() + 2);
+  std::printf("\n%s: %s, the mean of ten evaluations up to an iteration, over the runs\n",
+              experiment.environment.c_str(), metric.c_str());
+  std::printf("%-*s%10s%6s%10s%10s%10s%10s%10s%10s%10s", static_cast<int>(width), "method", "iteration", "runs", "mean",
+              "std.err.", "median", "least", "largest", "outliers", "seconds");
+  if (plan.below) std::printf("%10s%10s", "below", "when");
+  std::printf("\n");
+  for (std::size_t v = 0; v < experiment.variants.size(); ++v)
+    for (const std::int64_t at : plan.at) {
+      std::vector<double> values, seconds, reached;
+      for (const paper::Run* run : experiment.finished(v)) {
+        const paper::Curve curve = paper::read_metric(run->file, metric);
+        values.push_back(paper::last_ten(curve, at, run->file));
+        seconds.push_back(paper::read_curve(run->file, "train_seconds").at(at));
+        if (!plan.below) continue;
+        const std::int64_t first = paper::first_below(curve, *plan.below);
+        if (first >= 0 && first <= at) reached.push_back(static_cast<double>(first));
       }
-    }
-  };
-  std::vector<std::jthread> threads;
-  for (int j = 0; j < jobs; ++j) threads.emplace_back(work);
-  threads.clear();
-  if (!failure.empty()) gfn::fail("a run failed: ", failure);
-}
-
-/// A log, as numbers by iteration.
-std::map<std::int64_t, double> read_metric(const fs::path& file, const std::string& metric) {
-  std::map<std::int64_t, double> values;
-  const std::string content = gfn::read_file(file.string());
-  const auto number = [&](std::size_t line, const std::string& field) {
-    const std::string key = "\"" + field + "\": ";
-    const std::size_t at = content.find(key, line);
-    gfn::require(at != std::string::npos && at < content.find('\n', line), "'", file.string(), "' has no field '",
-                 field, "'");
-    return std::strtod(content.c_str() + at + key.size(), nullptr);
-  };
-  for (std::size_t line = 0; line < content.size(); line = content.find('\n', line) + 1)
-    values[static_cast<std::int64_t>(number(line, "iteration"))] = number(line, metric);
-  return values;
-}
-
-/// The mean of the last ten evaluations up to an iteration.
-double last_ten(const std::map<std::int64_t, double>& values, std::int64_t iteration) {
-  double sum = 0;
-  int count = 0;
-  for (auto it = values.upper_bound(iteration); it != values.begin() && count < 10; ++count) sum += (--it)->second;
-  return count == 0 ? std::nan("") : sum / count;
-}
-
-struct Summary {
-  double mean = 0, error = 0, median = 0, least = 0, largest = 0;
-  int outliers = 0;  ///< above five times the median, or not finite
-};
-
-Summary summarise(std::vector<double> x) {
-  Summary s;
-  std::sort(x.begin(), x.end());
-  const auto n = static_cast<double>(x.size());
-  for (const double v : x) s.mean += v / n;
-  for (const double v : x) s.error += (v - s.mean) * (v - s.mean);
-  s.error = x.size() > 1 ? std::sqrt(s.error / (n - 1) / n) : std::nan("");
-  s.median = (x[x.size() / 2] + x[(x.size() - 1) / 2]) / 2;
-  s.least = x.front();
-  s.largest = x.back();
-  s.outliers = static_cast<int>(std::count_if(x.begin(), x.end(), [&](double v) { return !(v <= 5 * s.median); }));
-  return s;
-}
-
-void print_table(const Plan& plan, const std::string& name, const std::vector<Run>& runs) {
-  std::printf("%s, %s: means over %d seeds of the last ten evaluations up to an iteration\n", name.c_str(),
-              plan.metric.c_str(), plan.seeds);
-  std::printf("%-10s%12s%10s%12s%10s%10s%10s%10s\n", "method", "iteration", "mean", "std. error", "median", "least",
-              "largest", "outliers");
-  for (const std::string& method : split(plan.methods))
-    for (const std::string& at : split(plan.at)) {
-      std::vector<double> values;
-      for (const Run& run : runs)
-        if (run.options.method == method)
-          values.push_back(last_ten(read_metric(run.file, plan.metric), std::strtoll(at.c_str(), nullptr, 10)));
-      const Summary s = summarise(values);
-      std::printf("%-10s%12s%10.4f%12.4f%10.4f%10.4f%10.4f%10d\n", method.c_str(), at.c_str(), s.mean, s.error,
-                  s.median, s.least, s.largest, s.outliers);
+      std::printf("%-*s%10lld%6zu", static_cast<int>(width), experiment.variants[v].name.c_str(),
+                  static_cast<long long>(at), values.size());
+      if (!values.empty()) {
+        const paper::Summary s = paper::summarise(values);
+        std::printf("%10.4f%10.4f%10.4f%10.4f%10.4f%10d%10.1f", s.mean, s.standard_error, s.median, s.least, s.largest,
+                    s.outliers, paper::summarise(seconds).mean);
+        if (plan.below) std::printf("%10zu", reached.size());
+        if (!reached.empty()) std::printf("%10.0f", paper::summarise(reached).median);
+      }
+      std::printf("\n");
     }
 }
 
-/// One curve for each method: the mean over the seeds, with a band of one standard error.
-void draw(const Plan& plan, const std::string& name, const std::vector<Run>& runs) {
-  examples::Gnuplot plot(plan.plot, 900, 500);
-  const std::vector<std::string> methods = split(plan.methods);
-  for (std::size_t m = 0; m < methods.size(); ++m) {
-    std::map<std::int64_t, std::vector<double>> values;
-    for (const Run& run : runs)
-      if (run.options.method == methods[m])
-        for (const auto& [iteration, value] : read_metric(run.file, plan.metric)) values[iteration].push_back(value);
-    plot << "$method" << m << " << END\n";
-    for (const auto& [iteration, x] : values) {
-      const Summary s = summarise(x);
-      plot << iteration << ' ' << s.mean << ' ' << std::max(s.mean - s.error, 1e-6) << ' ' << s.mean + s.error << '\n';
+/// A panel: one curve for each variant, the mean over the runs, with a band of one standard error.
+void draw_panel(examples::Gnuplot& plot, const Experiment& experiment, const std::string& metric,
+                const std::string& abscissa, int panel) {
+  std::string curves;
+  for (std::size_t v = 0; v < experiment.variants.size(); ++v) {
+    std::map<std::int64_t, std::vector<double>> values, places;
+    for (const paper::Run* run : experiment.finished(v)) {
+      for (const auto& [iteration, y] : paper::read_metric(run->file, metric)) values[iteration].push_back(y);
+      for (const auto& [iteration, x] : paper::read_curve(run->file, abscissa)) places[iteration].push_back(x);
+    }
+    if (values.empty()) continue;
+    const std::string name = "$panel" + std::to_string(panel) + "_" + std::to_string(v);
+    plot << name << " << END\n";
+    for (const auto& [iteration, y] : values) {
+      const paper::Summary s = paper::summarise(y);
+      const double error = y.size() > 1 ? s.standard_error : 0.0;
+      plot << paper::summarise(places[iteration]).mean << ' ' << s.mean << ' ' << std::max(s.mean - error, 1e-6) << ' '
+           << s.mean + error << '\n';
     }
     plot << "END\n";
+    const std::string colour = std::to_string(v + 1);
+    curves += (curves.empty() ? "" : ", ") + name +
+              " using 1:3:4 with filledcurves fillstyle transparent solid 0.18 noborder lc " + colour + " notitle, " +
+              name + " using 1:2 with lines lw 1.8 lc " + colour + " title '" + experiment.variants[v].name + "'";
   }
-  plot << "set logscale y\nset grid\nset key outside right\nset xlabel 'iteration'\nset title '" << name << ": "
-       << plan.metric << ", mean and standard error over " << plan.seeds << " seeds' noenhanced\nplot ";
-  for (std::size_t m = 0; m < methods.size(); ++m)
-    plot << (m > 0 ? ", " : "") << "$method" << m
-         << " using 1:3:4 with filledcurves fillstyle transparent solid 0.2 lc " << m + 1 << " notitle, $method" << m
-         << " using 1:2 with lines lw 2 lc " << m + 1 << " title '" << methods[m] << "' noenhanced";
-  plot << '\n';
+  const bool counts = metric.find("modes") != std::string::npos || metric.find("ratio") != std::string::npos;
+  plot << (counts ? "unset logscale y\n" : "set logscale y\n") << "set format y '%g'\nset xlabel '"
+       << (abscissa == "train_seconds" ? "seconds of training" : abscissa) << "' noenhanced\nset title '" << metric
+       << "' noenhanced\nplot " << curves << '\n';
+}
+
+void draw(const Plan& plan, const Experiment& experiment) {
+  const auto panels = static_cast<int>(plan.metrics.size() * plan.abscissas.size());
+  const int columns = std::min(panels, 2), rows = (panels + columns - 1) / columns;
+  examples::Gnuplot plot(plan.plot, 560 * columns, 40 + 380 * rows);
+  plot << "set multiplot layout " << rows << ',' << columns << " title '" << experiment.environment
+       << ": mean and standard error over " << plan.seeds << " seeds' noenhanced font ',13'\n"
+       << "set grid ytics mytics lt 1 lc rgb '#d8d8d8' lw 0.8, lt 1 lc rgb '#eeeeee' lw 0.6\n"
+       << "set key top right noenhanced samplen 1.5 font ',9'\nset xrange [0:*]\n";
+  int panel = 0;
+  for (const std::string& metric : plan.metrics)
+    for (const std::string& abscissa : plan.abscissas) draw_panel(plot, experiment, metric, abscissa, panel++);
+  plot << "unset multiplot\n";
   plot.draw();
 }
 
-void run(const Plan& plan, const examples::TrainingOptions& options) {
+/// The paper's settings of an environment, where they are not those of the grids.
+void set_defaults(Plan& plan, examples::TrainingOptions& options, const CLI::App& app) {
+  const bool grid = plan.environment == "hypergrid", network = plan.environment == "er5";
+  const auto given = [&](const char* name) { return app.count(name) > 0; };
+  if (network && !given("--log-z-rate")) options.log_z_rate = 1;
+  if (!grid && !network && !given("--evaluate-every")) options.evaluate_every = 100;
+  if (!given("--iterations")) options.iterations = network || (grid && plan.side <= 32) ? 1000 : 2000;
+  if (plan.at.empty()) plan.at = {options.iterations};
+  if (plan.metrics.empty()) plan.metrics = {network ? "jensen_shannon" : "total_variation"};
   gfn::require(plan.seeds >= 1, "--seeds is ", plan.seeds, ", it must be at least 1");
   gfn::require(plan.jobs >= 1, "--jobs is ", plan.jobs, ", it must be at least 1");
-  const gfn::HyperGrid env{{.dimension = plan.dimension, .side = plan.side}};
-  const std::string name = "hypergrid-" + std::to_string(plan.dimension) + "x" + std::to_string(plan.side);
-  std::vector<Run> runs;
-  for (const std::string& method : split(plan.methods))
-    for (int s = 0; s < plan.seeds; ++s) {
-      examples::TrainingOptions o = options;
-      o.method = method;
-      o.seed = plan.first_seed + s;
-      examples::check_training_options(o);
-      runs.push_back({o, file_of(plan, name, o)});
-    }
-  run_all(env, name, runs, plan.jobs, [](const gfn::HyperGrid& g) { return gfn::discouraged_exit(g); });
-  print_table(plan, name, runs);
-  if (!plan.plot.empty()) draw(plan, name, runs);
+  for (const std::int64_t at : plan.at)
+    gfn::require(at % 10 == 0 && at >= 100 && at <= options.iterations, "--at is ", at,
+                 ", it must be a multiple of 10 between 100 and the number of iterations, ", options.iterations);
+  examples::check_writable("--plot", plan.plot);
+}
+
+void run(Plan plan, examples::TrainingOptions options, const CLI::App& app) {
+  set_defaults(plan, options, app);
+  const Experiment experiment = make_experiment(plan, options);
+  train_all(plan, experiment);
+  for (const std::string& metric : plan.metrics) print_table(plan, experiment, metric);
+  examples::check_gnuplot("paper", plan.plot);
+  if (!plan.plot.empty()) draw(plan, experiment);
 }
 
 }  // namespace
@@ -216,37 +226,37 @@ void run(const Plan& plan, const examples::TrainingOptions& options) {
 int main(int argc, char** argv) {
   Plan plan;
   examples::TrainingOptions options;
-  options.batch = 16;
   CLI::App app{
-      "Trains by several methods with several seeds, and compares what they reach. Each run leaves a log of JSON lines "
-      "in\n"
-      "the folder of results; what is there already is not done again, so this can be stopped and started at will, and "
-      "a\n"
-      "table of finished runs costs nothing.",
+      "Trains by several methods with several seeds, and compares what they reach. Each run leaves a log of JSON "
+      "lines\n"
+      "in the folder of results; what is there already is not done again, so this can be stopped and started at will,\n"
+      "several processes can work on one folder at once, and a table of finished runs costs nothing. Settings are the\n"
+      "paper's unless told otherwise; a method may have some of its own: --methods rl-u,'rl-u --lambda 0.9'.",
       "paper"};
-  const auto option = [&](const char* option_name, auto& value, const char* text) {
-    app.add_option(option_name, value, text)->capture_default_str();
+  const auto option = [&](const char* name, auto& value, const char* text) {
+    return app.add_option(name, value, text)->capture_default_str();
   };
+  option("--environment", plan.environment,
+         "hypergrid, er5 (a Bayesian network), six6, qm9 (sequences),\nor synthetic");
   option("--dimension", plan.dimension, "axes of the hypergrid");
   option("--side", plan.side, "cells along each axis");
-  option("--methods", plan.methods, "methods, with commas between them; those of the example hypergrid");
+  option("--data", plan.data, "the folder of the sequences' tables");
+  option("--methods", plan.variants, "with commas between them; those of the example hypergrid")->delimiter(',');
   option("--seeds", plan.seeds, "how many");
   option("--first-seed", plan.first_seed, "the first of them");
-  option("--at", plan.at, "iterations that the table judges at");
-  option("--metric", plan.metric, "a field of the log");
-  option("--results", plan.results, "the folder");
+  app.add_option("--at", plan.at, "iterations that the table judges at; default: the last")->delimiter(',');
+  app.add_option("--metric", plan.metrics,
+                 "fields of the log, or accuracy_error (|mean reward ratio - 1|); default: D_TV,\nD_JSD for er5")
+      ->delimiter(',');
+  app.add_option("--below", plan.below, "count the runs whose metric falls below this, and when");
+  option("--results", plan.results, "the folder of logs");
   option("--plot", plan.plot, "draw the curves, a PNG file");
+  option("--x", plan.abscissas, "what they are drawn against: iteration, train_seconds, trajectories")->delimiter(',');
   option("--jobs", plan.jobs, "runs at the same time");
-  option("--batch", options.batch, "trajectories an iteration");
-  option("--iterations", options.iterations, "of each run");
-  option("--hidden", options.hidden, "widths of the policies' hidden layers");
-  option("--critic-hidden", options.critic_hidden, "widths of the value functions' hidden layers");
-  option("--learning-rate", options.learning_rate, "of the policies");
-  option("--log-z-rate", options.log_z_rate, "of log Z");
-  option("--critic-rate", options.critic_rate, "of the value functions");
-  option("--backward-learning-rate", options.backward_learning_rate, "of the backward policy (rl-b, rl-g)");
-  option("--lambda", options.lambda, "of advantages and sub-trajectories");
-  option("--max-kl", options.max_kl, "of the trust region");
-  option("--epsilon", options.epsilon, "share of uniform actions at first (not rl-*)");
-  return examples::run_program(app, argc, argv, [&] { run(plan, options); });
+  app.add_flag("--only-table", plan.only_table, "train nothing, and show what is there");
+  app.add_option("--evaluate-every", options.evaluate_every,
+                 "iterations between evaluations, beside those that --at needs; default: 10, on\nsequences 100");
+  examples::add_method_options(app, options);
+  app.get_formatter()->column_width(36);
+  return examples::run_program(app, argc, argv, [&] { run(plan, options, app); });
 }

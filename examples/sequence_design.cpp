@@ -13,87 +13,31 @@
 #include <CLI/CLI.hpp>
 
 #include <gfn/gfn.hpp>
-#ifdef GFN_EXAMPLE_GZIP
-#include <gfn/core/gzip.hpp>
-#endif
 
 #include "support/exact_evaluation.hpp"
 #include "support/gnuplot.hpp"
 #include "support/program.hpp"
+#include "support/sequence_tasks.hpp"
 #include "support/training_options.hpp"
 #include "support/training_run.hpp"
 
 namespace {
-
-/// A landscape: where its values stand in a file, and how they become rewards (Niu et al. 2024).
-struct Task {
-  const char* name;
-  gfn::SequenceTableOptions table;
-  gfn::RewardTransformOptions transform;
-};
-const Task tasks[] = {{"synthetic", {.length = 6}, {.floor = 1e-3, .exponent = 3, .maximum = 10}},
-                      {"six6", {.length = 8, .mode_column = "is_mode"}, {.floor = 1e-3, .exponent = 3, .maximum = 10}},
-                      {"qm9",
-                       {.alphabet = "0123456789a", .length = 5, .value_column = "gap"},
-                       {.floor = 1e-3, .exponent = 5, .maximum = 10}},
-                      {"pho4",
-                       {.length = 10, .sequence_column = "", .value_column = "ddG"},
-                       {.sigmoid_slope = 3, .floor = 0, .exponent = 3, .maximum = 10}}};
 
 struct SequenceRunOptions {
   std::string task = "synthetic", environment = "slot", data;
   std::optional<double> exponent, floor, maximum;
 };
 
-/// Random effects of each letter at each place, and of each pair of neighbours, scaled to [0, 1].
-gfn::SequenceTable synthetic_table(const gfn::SequenceTableOptions& options) {
-  gfn::SequenceTable table{gfn::Alphabet(options.alphabet), options.length, {}, {}};
-  const int k = table.alphabet.size(), length = table.length;
-  gfn::Stream stream(1, gfn::Purpose::user, 0, 0);
-  Eigen::MatrixXd single(length, k), pair(length, k * k);
-  for (double& x : single.reshaped()) x = stream.normal();
-  for (double& x : pair.reshaped()) x = stream.normal();
-  std::vector<int> word(static_cast<std::size_t>(length));
-  for (bool more = true; more;) {
-    double value = 0;
-    for (int i = 0; i < length; ++i) {
-      const int symbol = word[static_cast<std::size_t>(i)];
-      value += single(i, symbol);
-      if (i > 0) value += pair(i, k * word[static_cast<std::size_t>(i - 1)] + symbol);
-    }
-    table.values.push_back(value);
-    int i = length;  // the next word
-    while (i > 0 && ++word[static_cast<std::size_t>(i - 1)] == k) word[static_cast<std::size_t>(--i)] = 0;
-    more = i > 0;
-  }
-  const auto [low, high] = std::minmax_element(table.values.begin(), table.values.end());
-  for (const double from = *low, range = *high - *low; double& y : table.values) y = (y - from) / range;
-  return table;
-}
-
-gfn::SequenceTable read_table(const std::string& path, const gfn::SequenceTableOptions& options) {
-#ifdef GFN_EXAMPLE_GZIP
-  gfn::TableReader reader(gfn::read_gzip_file(path), path);
-#else
-  gfn::require(!path.ends_with(".gz"), "--data: '", path, "' is compressed, and this program was built without zlib");
-  gfn::TableReader reader(gfn::read_file(path), path);
-#endif
-  return gfn::read_sequence_table(reader, options);
-}
-
 /// What is measured with fresh samples: the modes found so far at each evaluation, and more in the end.
 template <class E>
-class SampleProbe {
- public:
-  SampleProbe(const E& env, const std::vector<bool>& modes, std::int64_t seed)
-      : env_(env), modes_(modes), random_(seed) {}
+class SampleProbe : public examples::ModesProbe<E> {
+  using Base = examples::ModesProbe<E>;
+  using Base::draw, Base::env_, Base::modes_, Base::random_;
 
-  template <class Forward>
-  void evaluate(Forward& forward, std::int64_t iteration, gfn::JsonObject& line) {
-    for (const auto& x : draw(forward, modes_.total(), iteration))
-      modes_.add(static_cast<std::size_t>(env_.object_index(x)));
-    line.add("modes_found", modes_.count());
-  }
+ public:
+  using Base::Base;
+  using typename Base::State;
+
   template <class Forward>
   void finish(Forward& forward) {
     if (by_index) evaluate_by_index(forward);
@@ -114,11 +58,6 @@ class SampleProbe {
     spearman = gfn::sampled::spearman_correlation(log_p, log_r);
     lower_bound = gfn::sampled::evidence_lower_bound(env_, forward, backward, 2000, random_, 2);
   }
-  std::vector<double> numbers() const { return {modes_.found().begin(), modes_.found().end()}; }
-  void restore(std::span<const double> numbers) {
-    for (const double x : numbers) modes_.add(static_cast<std::size_t>(x));
-  }
-
   /// The exact distribution of the sequences, by their numbers: for more states than a graph can hold.
   template <class Forward>
   void evaluate_by_index(Forward& forward) {
@@ -157,23 +96,12 @@ class SampleProbe {
     std::printf("\n");
   }
 
-  using State = typename E::State;
   bool by_index = false;        // whether the exact distribution is to be found in the end
   std::vector<double> learned;  // it, by the numbers of the sequences
   std::vector<State> samples;
   gfn::sampled::TopObjects<State> top;
   double pearson = 0, spearman = 0;
   gfn::sampled::Estimate lower_bound;
-
- private:
-  template <class Forward>
-  std::vector<State> draw(Forward& forward, int count, std::int64_t iteration) const {
-    return gfn::sampled::sample_objects(env_, forward, count, random_, static_cast<std::uint64_t>(iteration) + 3);
-  }
-
-  const E& env_;
-  gfn::sampled::ModesFound modes_;
-  gfn::Random random_;
 };
 
 /// The mass of a distribution in each of 40 bins of reward.
@@ -248,7 +176,7 @@ void learn(const E& env, const gfn::SequenceTable& table, const std::string& des
     std::printf("%lld sequences, %lld states, log Z* = %.4f%s\n", static_cast<long long>(env.num_objects()),
                 static_cast<long long>(env.num_states()), gfn::log_sum_exp(env.reward().table()),
                 exact ? "" : "; too many states for an exact evaluation on the way");
-  SampleProbe<E> probe(env, table.modes.empty() ? gfn::top_modes(env.reward().table()) : table.modes, options.seed);
+  SampleProbe<E> probe(env, table, options.seed);
   probe.by_index = options.evaluate_every > 0 && !exact && env.num_states() <= 100 * most;
   const auto make_guide = [](const E& e) {
     if constexpr (std::is_same_v<E, gfn::SlotSequence<gfn::TableReward>>)
@@ -273,10 +201,8 @@ void learn(const E& env, const gfn::SequenceTable& table, const std::string& des
 
 void run(const SequenceRunOptions& sequences, examples::TrainingOptions options) {
   examples::check_training_options(options);
-  const auto* const task =
-      std::find_if(std::begin(tasks), std::end(tasks), [&](const Task& t) { return t.name == sequences.task; });
-  gfn::require(task != std::end(tasks), "unknown task '", sequences.task, "', there are: synthetic, six6, qm9, pho4");
-  const bool synthetic = task == std::begin(tasks);
+  const examples::SequenceTask& task = examples::sequence_task(sequences.task);
+  const bool synthetic = sequences.task == "synthetic";
   gfn::require(synthetic == sequences.data.empty(), synthetic ? "--data needs a --task that says how to read it"
                                                               : "--task needs --data, the file with its table");
   const std::string& environment = sequences.environment;
@@ -287,11 +213,12 @@ void run(const SequenceRunOptions& sequences, examples::TrainingOptions options)
   gfn::require(options.method != "rl-g" || options.checkpoint.empty(),
                "--checkpoint: rl-g has none, the buffer of its guide would have to be kept");
   examples::check_gnuplot("sequence_design", options.plot);
-  gfn::RewardTransformOptions transform = task->transform;
+  gfn::RewardTransformOptions transform = task.transform;
   transform.exponent = sequences.exponent.value_or(transform.exponent);
   transform.floor = sequences.floor.value_or(transform.floor);
   transform.maximum = sequences.maximum.value_or(transform.maximum);
-  const gfn::SequenceTable table = synthetic ? synthetic_table(task->table) : read_table(sequences.data, task->table);
+  const gfn::SequenceTable table =
+      synthetic ? examples::synthetic_table(task.table) : examples::read_table(sequences.data, task.table);
   const gfn::TableReward reward(table, transform);
   const std::string description =
       "sequences\n--task " + sequences.task + "\n--environment " + environment + "\n--data " + sequences.data +

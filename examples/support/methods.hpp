@@ -22,8 +22,11 @@ void with_trainer(const E& env, const TrainingOptions& o, gfn::Random& random, M
   const gfn::ObjectiveTrainerOptions balance{.learning_rate = o.learning_rate,
                                              .log_z_rate = o.log_z_rate,
                                              .exploration = {.start = o.epsilon, .decay = o.epsilon_decay}};
-  const gfn::PolicyGradientOptions gradient{
-      .lambda = o.lambda, .learning_rate = o.learning_rate, .log_z_rate = o.log_z_rate, .critic_rate = o.critic_rate};
+  const gfn::PolicyGradientOptions gradient{.baseline = parse_baseline(o.baseline),
+                                            .lambda = o.lambda,
+                                            .learning_rate = o.learning_rate,
+                                            .log_z_rate = o.log_z_rate,
+                                            .critic_rate = o.critic_rate};
   const double backward_rate = o.backward_learning_rate < 0 ? o.learning_rate : o.backward_learning_rate;
 
   auto forward = gfn::mlp_policy<T>(env, policy, random);

@@ -15,6 +15,7 @@
 #include <CLI/CLI.hpp>
 
 #include <gfn/core/error.hpp>
+#include <gfn/objective/advantage.hpp>
 
 namespace examples {
 
@@ -29,19 +30,26 @@ struct TrainingOptions {
   double log_z_rate = 0.1;
   double critic_rate = 5e-3;
   double backward_learning_rate = -1;  // negative: as learning_rate
+  std::string baseline = "learned";
   double lambda = 0.99;
   double max_kl = 0.01;
   double epsilon = 0;
   double epsilon_decay = 0.99;
   std::int64_t seed = 1;
   std::int64_t evaluate_every = 10;
+  std::vector<std::int64_t> judged;  // every tenth of the hundred iterations up to one of these is evaluated too
   std::string log, plot, checkpoint;
   bool resume = false;
   bool quiet = false;
 
   bool is_policy_gradient() const { return method.starts_with("rl-"); }
   /// Whether the log has a line of this iteration even if training goes on.
-  bool is_due(std::int64_t iteration) const { return iteration % (evaluate_every > 0 ? evaluate_every : 10) == 0; }
+  bool is_due(std::int64_t iteration) const {
+    if (iteration % 10 == 0)
+      for (const std::int64_t last : judged)
+        if (last - 100 < iteration && iteration <= last) return true;
+    return iteration % (evaluate_every > 0 ? evaluate_every : 10) == 0;
+  }
 };
 
 inline constexpr const char* methods[] = {"tb-u", "tb-b", "db-u", "db-b", "subtb-u", "subtb-b",
@@ -103,11 +111,11 @@ inline constexpr const char* training_footer =
     "                        when the same program runs again with the same options and seed\n"
     "What was not evaluated is null.";
 
-inline void add_training_options(CLI::App& app, TrainingOptions& options) {
+/// The options that shape the training, but for its seed.
+inline void add_method_options(CLI::App& app, TrainingOptions& options) {
   const auto option = [&](const char* name, auto& value, const char* text, const char* type) {
     return app.add_option(name, value, text)->capture_default_str()->type_name(type);
   };
-  option("--method", options.method, "how to train, see below", "NAME");
   option("--hidden", options.hidden, "widths of the hidden layers of each policy", "N,N,...");
   option("--critic-hidden", options.critic_hidden, "the same of each value function (rl-*)", "N,N,...");
   option("--batch", options.batch, "trajectories an iteration", "N");
@@ -115,17 +123,28 @@ inline void add_training_options(CLI::App& app, TrainingOptions& options) {
   option("--learning-rate", options.learning_rate, "of the policies", "X");
   option("--log-z-rate", options.log_z_rate, "learning rate of log Z", "X");
   option("--critic-rate", options.critic_rate, "learning rate of the value functions (rl-*)", "X");
+  option("--baseline", options.baseline,
+         "what costs to go are compared with (rl-*):\nlearned (a value function), constant (all costs of\nthe "
+         "trajectory weigh each action, as in tb-*),\nor off",
+         "NAME");
   option("--lambda", options.lambda,
          "of the forward policy's advantages (rl-*), and of\nsub-trajectories (subtb-*), in [0, 1]", "X");
-  app.add_option(
-         "--backward-learning-rate", options.backward_learning_rate,
+  option("--backward-learning-rate", options.backward_learning_rate,
          "of the backward policy in rl-b and rl-g, where a\nsmaller one than --learning-rate keeps small batches\nfrom "
-         "collapsing; negative: the same")
-      ->capture_default_str()
-      ->type_name("X");
+         "collapsing; negative: the same",
+         "X");
   option("--max-kl", options.max_kl, "size of the trust region (rl-t)", "X");
   option("--epsilon", options.epsilon, "share of uniform actions at first, in [0, 1]\n(not rl-*, q-much)", "X");
   option("--epsilon-decay", options.epsilon_decay, "what an iteration leaves of it, in [0, 1]", "X");
+}
+
+/// All options of a training program.
+inline void add_training_options(CLI::App& app, TrainingOptions& options) {
+  const auto option = [&](const char* name, auto& value, const char* text, const char* type) {
+    return app.add_option(name, value, text)->capture_default_str()->type_name(type);
+  };
+  option("--method", options.method, "how to train, see below", "NAME");
+  add_method_options(app, options);
   option("--seed", options.seed, "of all random numbers", "N");
   option("--evaluate-every", options.evaluate_every,
          "iterations between exact evaluations;\n0: none, for what is too large to enumerate\n(log lines then come "
@@ -154,6 +173,14 @@ inline void check_writable(const char* option, const std::string& path) {
   gfn::require(writable, option, ": cannot write '", path, "'");
 }
 
+/// The baseline of that name. Throws std::invalid_argument where there is none.
+inline gfn::Baseline parse_baseline(const std::string& name) {
+  if (name == "learned") return gfn::Baseline::learned;
+  if (name == "constant") return gfn::Baseline::constant;
+  gfn::require(name == "off", "--baseline is '", name, "', there are: learned, constant, off");
+  return gfn::Baseline::off;
+}
+
 /// Throws std::invalid_argument, naming the option, for what can't be meant.
 inline void check_training_options(const TrainingOptions& o) {
   const auto check_rate = [](const char* name, double rate) {
@@ -176,6 +203,7 @@ inline void check_training_options(const TrainingOptions& o) {
   gfn::require(std::isfinite(o.backward_learning_rate), "--backward-learning-rate is ", o.backward_learning_rate,
                ", it must be finite");
   gfn::require(std::isfinite(o.max_kl) && o.max_kl > 0, "--max-kl is ", o.max_kl, ", it must be finite and above 0");
+  parse_baseline(o.baseline);
   check_share("--lambda", o.lambda);
   check_share("--epsilon", o.epsilon);
   check_share("--epsilon-decay", o.epsilon_decay);
@@ -201,8 +229,8 @@ inline std::string describe_training(const TrainingOptions& o) {
   return "--method " + o.method + "\n--hidden " + o.hidden + "\n--critic-hidden " + o.critic_hidden + "\n--batch " +
          std::to_string(o.batch) + "\n--learning-rate " + all_digits(o.learning_rate) + "\n--log-z-rate " +
          all_digits(o.log_z_rate) + "\n--critic-rate " + all_digits(o.critic_rate) + "\n--backward-learning-rate " +
-         all_digits(o.backward_learning_rate) + "\n--max-kl " + all_digits(o.max_kl) + "\n--lambda " +
-         all_digits(o.lambda) + "\n--epsilon " + all_digits(o.epsilon) + "\n--epsilon-decay " +
+         all_digits(o.backward_learning_rate) + "\n--max-kl " + all_digits(o.max_kl) + "\n--baseline " + o.baseline +
+         "\n--lambda " + all_digits(o.lambda) + "\n--epsilon " + all_digits(o.epsilon) + "\n--epsilon-decay " +
          all_digits(o.epsilon_decay) + "\n--seed " + std::to_string(o.seed);
 }
 
