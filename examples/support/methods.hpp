@@ -19,14 +19,18 @@ void with_trainer(const E& env, const TrainingOptions& o, gfn::Random& random, M
   using T = float;
   const gfn::MlpOptions policy{.hidden = parse_widths("--hidden", o.hidden)};
   const gfn::MlpOptions critic{.hidden = parse_widths("--critic-hidden", o.critic_hidden)};
+  const gfn::RewardExponent exponent{.start = o.anneal_from,
+                                     .iterations = static_cast<std::uint64_t>(o.anneal_iterations)};
   const gfn::ObjectiveTrainerOptions balance{.learning_rate = o.learning_rate,
                                              .log_z_rate = o.log_z_rate,
-                                             .exploration = {.start = o.epsilon, .decay = o.epsilon_decay}};
+                                             .exploration = {.start = o.epsilon, .decay = o.epsilon_decay},
+                                             .reward_exponent = exponent};
   const gfn::PolicyGradientOptions gradient{.baseline = parse_baseline(o.baseline),
                                             .lambda = o.lambda,
                                             .learning_rate = o.learning_rate,
                                             .log_z_rate = o.log_z_rate,
-                                            .critic_rate = o.critic_rate};
+                                            .critic_rate = o.critic_rate,
+                                            .reward_exponent = exponent};
   const double backward_rate = o.backward_learning_rate < 0 ? o.learning_rate : o.backward_learning_rate;
 
   auto forward = gfn::mlp_policy<T>(env, policy, random);
@@ -89,7 +93,8 @@ void with_trainer(const E& env, const TrainingOptions& o, gfn::Random& random, M
       coupled(gfn::GuidedBackwardReward(guide));
   } else if (o.method == "q-much") {
     auto target = gfn::mlp_policy<T>(env, policy, random);
-    auto trainer = gfn::munchausen_trainer(env, forward, target, {.learning_rate = o.learning_rate});
+    auto trainer = gfn::munchausen_trainer(env, forward, target,
+                                           {.learning_rate = o.learning_rate, .exploration = balance.exploration});
     use(trainer, forward);
   }
 }

@@ -35,6 +35,8 @@ struct TrainingOptions {
   double max_kl = 0.01;
   double epsilon = 0;
   double epsilon_decay = 0.99;
+  double anneal_from = 1;
+  std::int64_t anneal_iterations = 0;
   std::int64_t seed = 1;
   std::int64_t evaluate_every = 10;
   std::vector<std::int64_t> judged;  // every tenth of the hundred iterations up to one of these is evaluated too
@@ -134,8 +136,12 @@ inline void add_method_options(CLI::App& app, TrainingOptions& options) {
          "collapsing; negative: the same",
          "X");
   option("--max-kl", options.max_kl, "size of the trust region (rl-t)", "X");
-  option("--epsilon", options.epsilon, "share of uniform actions at first, in [0, 1]\n(not rl-*, q-much)", "X");
+  option("--epsilon", options.epsilon, "share of uniform actions at first, in [0, 1]\n(not rl-*)", "X");
   option("--epsilon-decay", options.epsilon_decay, "what an iteration leaves of it, in [0, 1]", "X");
+  option("--anneal-from", options.anneal_from,
+         "power of the reward at first, in (0, 1], which grows\nto 1 over the next option's iterations (not q-much)",
+         "X");
+  option("--anneal-iterations", options.anneal_iterations, "see there; 0: the reward is as it is", "N");
 }
 
 /// All options of a training program.
@@ -207,10 +213,17 @@ inline void check_training_options(const TrainingOptions& o) {
   check_share("--lambda", o.lambda);
   check_share("--epsilon", o.epsilon);
   check_share("--epsilon-decay", o.epsilon_decay);
-  gfn::require(o.epsilon == 0 || !(o.is_policy_gradient() || o.method == "q-much"), "--epsilon is ", o.epsilon,
-               ", but ", o.method, " samples from its own policy alone: it must be 0");
+  gfn::require(o.anneal_from > 0 && o.anneal_from <= 1, "--anneal-from is ", o.anneal_from, ", it must be in (0, 1]");
+  gfn::require(o.anneal_iterations >= 0, "--anneal-iterations is ", o.anneal_iterations, ", it must be at least 0");
+  gfn::require(o.anneal_iterations == 0 || o.method != "q-much",
+               "--anneal-iterations: q-much keeps old rewards in its buffer, it must be 0");
+  gfn::require(o.epsilon == 0 || !o.is_policy_gradient(), "--epsilon is ", o.epsilon, ", but ", o.method,
+               " samples from its own policy alone: it must be 0");
   gfn::require(o.checkpoint.empty() || o.method != "q-much",
                "--checkpoint: q-much has none, its replay buffer would have to be kept");
+  gfn::require(o.log.empty() || (o.log != o.checkpoint && o.log != o.plot), "--log and another option name the file '",
+               o.log, "'");
+  gfn::require(o.checkpoint.empty() || o.checkpoint != o.plot, "--checkpoint and --plot name the file '", o.plot, "'");
   gfn::require(!o.resume || !o.checkpoint.empty(), "--resume needs --checkpoint FILE to go on from");
   check_writable("--log", o.log);
   check_writable("--plot", o.plot);
@@ -231,7 +244,8 @@ inline std::string describe_training(const TrainingOptions& o) {
          all_digits(o.log_z_rate) + "\n--critic-rate " + all_digits(o.critic_rate) + "\n--backward-learning-rate " +
          all_digits(o.backward_learning_rate) + "\n--max-kl " + all_digits(o.max_kl) + "\n--baseline " + o.baseline +
          "\n--lambda " + all_digits(o.lambda) + "\n--epsilon " + all_digits(o.epsilon) + "\n--epsilon-decay " +
-         all_digits(o.epsilon_decay) + "\n--seed " + std::to_string(o.seed);
+         all_digits(o.epsilon_decay) + "\n--anneal-from " + all_digits(o.anneal_from) + "\n--anneal-iterations " +
+         std::to_string(o.anneal_iterations) + "\n--seed " + std::to_string(o.seed);
 }
 
 }  // namespace examples

@@ -86,6 +86,7 @@
 #include <gfn/rollout/exploration.hpp>
 #include <gfn/rollout/policy_evaluation.hpp>
 #include <gfn/rollout/prioritised_replay.hpp>
+#include <gfn/rollout/reward_exponent.hpp>
 #include <gfn/rollout/sampler.hpp>
 #include <gfn/rollout/trajectories.hpp>
 #include <gfn/sampled/correlation.hpp>

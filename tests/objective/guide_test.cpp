@@ -58,13 +58,16 @@ std::vector<double> scores(const gfn::Batch<E>& batch, G& guide, Table<E>& forwa
 /// What ReplayGuide keeps sums of, object by object.
 struct BruteForce {
   ReplayGuideOptions options;
+  const Slots& env;
   std::deque<std::pair<Word, double>> seen{};
 
   void add(const Word& x, double reward) {
-    const auto same = [&](const auto& one) { return one.first == x; };
-    if (!options.duplicates && std::any_of(seen.begin(), seen.end(), same)) return;
+    if (!options.duplicates && holds(x)) return;
     seen.emplace_back(x, reward);
     if (seen.size() > options.capacity) seen.pop_front();
+  }
+  bool holds(const Word& x) const {
+    return std::any_of(seen.begin(), seen.end(), [&](const auto& one) { return one.first == x; });
   }
   double score(const Word& pattern, const Word& x, int length) const {
     double sum = 0;
@@ -74,6 +77,10 @@ struct BruteForce {
       for (int i = 0; i < length; ++i) agrees = agrees && (pattern[i] == gfn::empty_place || pattern[i] == object[i]);
       sum += agrees ? reward : 0.0;
       count += agrees;
+    }
+    if (options.include_self && !holds(x)) {  // an object that was dropped still counts for itself
+      sum += std::exp(env.log_reward(x));
+      ++count;
     }
     return std::max(options.floor, count > 0 ? sum / count : 0.0);
   }
@@ -258,7 +265,7 @@ TEST_CASE("a replay guide's scores are means over what it has seen") {
   const StateGraph graph(env);
   const auto objects = objects_of(graph);
   gfn::ReplayGuide<Slots> guide(env, options);
-  BruteForce brute{options};
+  BruteForce brute{options, env};
   check_replay(graph, guide, brute);  // nothing seen: even shares
   gfn::Stream stream(5, gfn::Purpose::user, 0, 0);
   for (int round = 0; round < 4; ++round) {
@@ -281,7 +288,7 @@ TEST_CASE("a replay guide takes in the ends of the forward policy's trajectories
   auto critic = tabular::random_value(graph, 4);
   gfn::ReplayGuide<Slots> guide(env);
   auto trainer = gfn::coupled_trainer(env, forward, backward, value, critic, {}, gfn::GuidedBackwardReward(guide));
-  BruteForce brute{{}};
+  BruteForce brute{{}, env};
   for (int i = 0; i < 3; ++i) {
     trainer.step(gfn::Random{3}, 6);
     for (int k = 0; k < 6; ++k) {

@@ -90,13 +90,13 @@ class Reference {
     for (const std::size_t i : drawn) {
       const Transition& t = replay_[i];
       y_.push_back(target(t));
-      const double error = temperature() * q_.table()(t.row, t.action) - y_.back();
+      const double leaf = t.child == gfn::none ? options_.leaf_coefficient : 1.0;
+      const double error = leaf * (temperature() * q_.table()(t.row, t.action) - y_.back());
       const double size = std::abs(error), delta = options_.huber;
-      const double weight =
-          replay_.weight(i, beta) / largest * (t.child == gfn::none ? options_.leaf_coefficient : 1.0);
+      const double weight = replay_.weight(i, beta) / largest;
       loss += weight * (size <= delta ? error * error / 2 : delta * (size - delta / 2));
       q_.parameters().grad(0)(t.row, t.action) +=
-          weight * std::clamp(error, -delta, delta) * temperature() / options_.transitions;
+          weight * std::clamp(error, -delta, delta) * leaf * temperature() / options_.transitions;
       errors.push_back(size);
     }
     for (std::size_t k = 0; k < drawn.size(); ++k) replay_.update(drawn[k], errors[k] + 1e-6);

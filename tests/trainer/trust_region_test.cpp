@@ -341,8 +341,7 @@ TEST_CASE("a trust-region step that fails leaves the parameters as they were, bi
         ++rejected;
         CHECK(numbers(s.policy.parameters()) == before);
         CHECK(report.step == 0);
-        CHECK(report.kl == 0);
-        CHECK(report.improvement == 0);
+        CHECK((report.kl > max_kl || report.improvement <= 0));  // the point that was refused
       }
       // with more trials the same step is found, shorter
       UpdateSetting<Neural> again(env);

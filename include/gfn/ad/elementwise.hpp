@@ -195,6 +195,7 @@ Var<T> relu(const Var<T>& x) {
 }
 template <class T>
 Var<T> leaky_relu(const Var<T>& x, double negative_slope = 0.01) {
+  require(negative_slope >= 0, "leaky_relu: negative_slope is ", negative_slope, ", it must be at least 0");
   return elementwise(LeakyRelu{negative_slope}, x);
 }
 template <class T>

@@ -85,17 +85,17 @@ struct GatherRows {
   template <class T>
   void vjp(In<T>, Out<T> gy, In<T>, Out<T> gx) const {
     for (int k = 0; k < count; ++k)
-      if (rows[k] != none) gx.row(rows[k]) += gy.row(k);
+      if (const int row = detail::row_of(rows, k); row != none) gx.row(row) += gy.row(k);
   }
 
  private:
   template <class T>
   void read(Out<T> y, In<T> x) const {
     for (int k = 0; k < count; ++k)
-      if (rows[k] == none)
+      if (const int row = detail::row_of(rows, k); row == none)
         y.row(k).setZero();
       else
-        y.row(k) = x.row(rows[k]);
+        y.row(k) = x.row(row);
   }
 };
 
@@ -122,7 +122,7 @@ struct ScatterAddRows {
   template <class T>
   void vjp(In<T>, Out<T> gy, In<T>, Out<T> gx) const {
     for (int k = 0; k < count; ++k)
-      if (rows[k] != none) gx.row(k) += gy.row(rows[k]);
+      if (const int row = detail::row_of(rows, k); row != none) gx.row(k) += gy.row(row);
   }
 
  private:
@@ -130,7 +130,7 @@ struct ScatterAddRows {
   void add(Out<T> y, In<T> x) const {
     y.setZero();
     for (int k = 0; k < count; ++k)
-      if (rows[k] != none) y.row(rows[k]) += x.row(k);
+      if (const int row = detail::row_of(rows, k); row != none) y.row(row) += x.row(k);
   }
 };
 

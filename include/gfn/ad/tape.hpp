@@ -247,6 +247,7 @@ class Tape {
     static_assert(Operation<Op, T, sizeof...(X)>,
                   "Tape: an operation needs `shape`, `forward`, `jvp` and `vjp` for its number of inputs, and must be "
                   "trivially copyable (see gfn/ad/operation.hpp)");
+    if (((&x.tape() != this) || ...)) fail("Tape: an operation takes inputs from another tape");
     Node& node = new_node(op.shape(x.shape()...));
     node.op = new (arena_.template allocate<Op>(1)) Op(op);
     node.num_inputs = sizeof...(X);

@@ -159,6 +159,8 @@ template <class Reward, int Capacity = 16>
 class SlotSequence : public detail::SequenceEnvironment<Reward, Capacity> {
  public:
   using State = SequenceState<Capacity>;
+  /// The number of a state is the sum of what its places add to it: what ReplayGuide builds upon.
+  static constexpr bool fills_any_place = true;
 
   /// Throws std::invalid_argument for options out of range, or other than the reward's.
   SlotSequence(const SequenceOptions& options, Reward function)

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <exception>
 #include <span>
 #include <vector>
 
@@ -66,6 +67,19 @@ class StateTable {
   const bool* backward_masks() const { return backward_masks_.data(); }
   int forward_choices(int row) const { return forward_choices_[static_cast<std::size_t>(row)]; }
   int backward_choices(int row) const { return backward_choices_[static_cast<std::size_t>(row)]; }
+  /// Throws gfn::Error, naming both states and the action, unless `action` (of the state in row `parent`) and `back` (of
+  /// the one in row `child`) are legal there, as the two names of one edge must be.
+  void check_edge(int parent, Action action, int child, Action back) const {
+    if constexpr (Environment<E>) {
+      if (!is_legal(forward_mask(parent), action) || action == exit_action())
+        fail("the environment undoes backward action ", back, " of state ", describe(state(child)), " by the action ",
+             action, ", which is not legal at state ", describe(state(parent)), " where it leads");
+      if (!is_legal(backward_mask(child), back))
+        fail("the environment undoes action ", action, " of state ", describe(state(parent)),
+             " by the backward action ", back, ", which is not legal at state ", describe(state(child)),
+             " where it leads");
+    }
+  }
   bool can_exit(int row) const { return forward_mask(row)[static_cast<std::size_t>(exit_action())]; }
 
   /// The row of an equal state, or none.
@@ -94,6 +108,9 @@ class StateTable {
   }
 
  private:
+  static bool is_legal(ConstMask legal, Action a) {
+    return a >= 0 && static_cast<std::size_t>(a) < legal.size() && legal[static_cast<std::size_t>(a)];
+  }
   static ConstMask mask(const AlignedBuffer<bool>& masks, int row, int width) {
     return {masks.data() + static_cast<std::size_t>(row) * static_cast<std::size_t>(width),
             static_cast<std::size_t>(width)};
@@ -107,10 +124,15 @@ class StateTable {
       states_.push_back(s);
     add_forward_mask(s, row);
     if constexpr (Environment<E>) add_backward_mask(s, row);
-    if constexpr (EncodedEnvironment<E>) {
+    if constexpr (EncodedEnvironment<E>) encode(s);
+  }
+  void encode(const State& s) {
+    try {
       env_->encode(s, Features(features_));
-      features_.finish_row();
+    } catch (const std::exception& error) {
+      fail("at state ", describe(s), ": ", error.what());
     }
+    features_.finish_row();
   }
   void add_forward_mask(const State& s, std::size_t row) {
     const Mask legal = append(forward_masks_, row, num_forward_);

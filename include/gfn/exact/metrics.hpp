@@ -31,7 +31,7 @@ inline void require_same_size(const char* name, std::size_t p, std::size_t q) {
   detail::require_same_size("kl_divergence", p.size(), q.size());
   double sum = 0;
   for (std::size_t i = 0; i < p.size(); ++i)
-    if (p[i] > 0) sum += p[i] * std::log(p[i] / q[i]);
+    if (p[i] > 0) sum += p[i] * (std::log(p[i]) - std::log(q[i]));  // p/q may overflow where q is tiny
   return sum;
 }
 
@@ -40,8 +40,9 @@ inline void require_same_size(const char* name, std::size_t p, std::size_t q) {
   detail::require_same_size("jensen_shannon", p.size(), q.size());
   double sum = 0;
   for (std::size_t i = 0; i < p.size(); ++i) {
-    if (p[i] > 0) sum -= p[i] * std::log((1 + q[i] / p[i]) / 2);
-    if (q[i] > 0) sum -= q[i] * std::log((1 + p[i] / q[i]) / 2);
+    const double m = (p[i] + q[i]) / 2;
+    if (p[i] > 0) sum += p[i] * std::log(p[i] / m);
+    if (q[i] > 0) sum += q[i] * std::log(q[i] / m);
   }
   return sum / 2;
 }

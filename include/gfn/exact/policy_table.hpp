@@ -50,7 +50,7 @@ void for_each_output(const StateGraph<E>& graph, F& function, const Wanted& want
         rows.push_back(i);
         if constexpr (EncodedEnvironment<E>) graph.environment().encode(graph.state(first + i), Features(features));
       }
-      features.finish_row();
+      if constexpr (EncodedEnvironment<E>) features.finish_row();
     }
     if (rows.empty()) continue;
     const auto states = graph.states().subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(count));

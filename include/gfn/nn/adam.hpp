@@ -33,6 +33,8 @@ class Adam {
     check_learning_rate("learning_rate", options.learning_rate);
     require(options.beta1 >= 0 && options.beta1 < 1 && options.beta2 >= 0 && options.beta2 < 1,
             "Adam: beta1 = ", options.beta1, " and beta2 = ", options.beta2, " must be in [0, 1)");
+    require(std::isfinite(options.epsilon) && options.epsilon > 0, "Adam: epsilon is ", options.epsilon,
+            ", it must be finite and above 0");
     for (const Group& group : groups_)
       if (group.parameters == &parameters) return;
     const auto size = static_cast<std::size_t>(parameters.size());
@@ -51,8 +53,13 @@ class Adam {
   /// Changes the rate of a group (learning-rate schedules).
   void set_learning_rate(const Parameters<T>& parameters, double rate) {
     check_learning_rate("learning_rate", rate);
+    bool found = false;
     for (Group& group : groups_)
-      if (group.parameters == &parameters) group.options.learning_rate = rate;
+      if (group.parameters == &parameters) {
+        group.options.learning_rate = rate;
+        found = true;
+      }
+    require(found, "Adam::set_learning_rate: these parameters have not been added");
   }
 
   /// Visits all state that a checkpoint must hold: archive(name, data, size).

@@ -31,9 +31,10 @@ class GuidedBackwardReward {
   explicit GuidedBackwardReward(G& guide) : guide_(&guide) {}
 
   template <class E>
-  void observe(const Batch<E>& batch) const {
-    if constexpr (requires { guide_->observe(batch); }) guide_->observe(batch);
+  void observe(const Batch<E>& batch) const requires requires(G& guide) {
+    guide.observe(batch);
   }
+  { guide_->observe(batch); }
   template <class Input>
   void operator()(const Input& input, std::span<double> cost) const {
     static_assert(Guide<G, Input>, "Guide: needs `void operator()(const Input&, std::span<double> log_p)`");

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <span>
 #include <vector>
 
@@ -30,8 +31,9 @@ struct ReplayGuideOptions {
 ///
 ///     π_G(s → c | x) = r̄(c) / Σ_{c'} r̄(c'),   c' over all ways to fill one more place with x's own symbol.
 ///
-/// The sums and counts behind r̄ are kept for every partial pattern of every seen object, 2ᴸ of them, so that a score
-/// is one look-up, however many objects were seen. Refers to the environment.
+/// An object counts for itself even where the buffer has dropped it. The sums and counts behind r̄ are kept for every
+/// partial pattern of every object in the buffer, 2ᴸ of them, so that a score is one look-up, however many objects were
+/// seen. That takes some 60 bytes a pattern, up to (k + 1)ᴸ patterns. Refers to the environment.
 template <class E>
 class ReplayGuide {
  public:
@@ -39,11 +41,7 @@ class ReplayGuide {
 
   explicit ReplayGuide(const E& env, const ReplayGuideOptions& options = {}) : env_(&env), options_(options) {
     static_assert(
-        requires(const State& s) {
-          env.symbols(s);
-          env.index(s);
-          env.alphabet_size();
-        },
+        requires { requires E::fills_any_place; },
         "ReplayGuide: needs an environment that fills places in any order, like SlotSequence");
     require(env.length() <= 16, "ReplayGuide: sequences of ", env.length(), " places have 2^", env.length(),
             " partial patterns each, at most 2^16 are kept");
@@ -72,12 +70,17 @@ class ReplayGuide {
     count(env_->state(static_cast<std::int64_t>(oldest.object)), oldest.reward, -1);
     seen_[next_] = seen;
     next_ = (next_ + 1) % options_.capacity;
+    if (unused_ > statistics_.size() / 2 && unused_ > 1000) forget_unused();
   }
   std::size_t size() const { return seen_.size(); }
+  /// How many patterns have numbers, those included that no object in the buffer has any more.
+  std::size_t num_patterns() const { return statistics_.size(); }
 
-  /// The mean reward r̄ of the seen objects that agree with the pattern, which x fills in part; 0 where there is none.
+  /// The mean reward r̄ of the seen objects that agree with the pattern, which x fills in part, x among them unless
+  /// include_self is off; 0 where there is none.
   double score(const State& pattern, const State& x) const {
-    return score(static_cast<std::uint64_t>(env_->index(pattern)), static_cast<std::uint64_t>(env_->index(x)));
+    return score(static_cast<std::uint64_t>(env_->index(pattern)),
+                 own_part(x, static_cast<std::uint64_t>(env_->index(x))));
   }
 
   template <class Input>
@@ -86,11 +89,13 @@ class ReplayGuide {
     for (int i = 0; i < batch.trajectories(); ++i) {
       const auto first = static_cast<std::size_t>(batch.offsets()[static_cast<std::size_t>(i)]);
       const std::span<const Step> steps = batch.steps(i);
-      number_places(batch.terminal_state(i));
+      const State& x = batch.terminal_state(i);
+      number_places(x);
+      const Statistics own = own_part(x, object_);
       for (std::size_t k = 0; k < steps.size(); ++k)
         log_p[first + k] = steps[k].child == none
                                ? 0.0
-                               : log_share(batch.table().state(steps[k].row), batch.table().state(steps[k].child));
+                               : log_share(batch.table().state(steps[k].row), batch.table().state(steps[k].child), own);
     }
   }
 
@@ -99,6 +104,7 @@ class ReplayGuide {
     std::uint64_t object;
     double reward;
   };
+  static constexpr std::uint64_t absent = ~std::uint64_t{0};  // no pattern has this number
   struct Statistics {
     std::uint64_t pattern = 0;
     double sum = 0;
@@ -112,12 +118,22 @@ class ReplayGuide {
   auto matches(std::uint64_t pattern) const {
     return [this, pattern](int row) { return statistics_[static_cast<std::size_t>(row)].pattern == pattern; };
   }
-  double score(std::uint64_t pattern, std::uint64_t x) const {
+  /// What an object x has part in for itself: its sum and count in the buffer or, where that has dropped it, its reward
+  /// once.
+  Statistics own_part(const State& x, std::uint64_t object) const {
+    const Statistics self = statistics(object);
+    return self.count > 0 || !options_.include_self ? self : Statistics{absent, std::exp(log_reward(*env_, x)), 1};
+  }
+  double score(std::uint64_t pattern, const Statistics& own) const {
     Statistics s = statistics(pattern);
     if (!options_.include_self) {
-      const Statistics self = statistics(x);
-      s.sum -= self.sum;
-      s.count -= self.count;
+      s.sum -= own.sum;
+      s.count -= own.count;
+    } else if (own.pattern == absent) {
+      s.sum += own.sum;
+      ++s.count;
+    } else {
+      s.sum = std::max(s.sum, own.sum);  // rounding may have left less of it, after others were counted out
     }
     return std::max(options_.floor, s.count > 0 ? std::max(s.sum, 0.0) / static_cast<double>(s.count) : 0.0);
   }
@@ -145,26 +161,38 @@ class ReplayGuide {
       int row = index_.find_or_insert(pattern, static_cast<int>(statistics_.size()), matches(pattern));
       if (row == none) {
         row = static_cast<int>(statistics_.size());
+        if (row == std::numeric_limits<int>::max()) fail("ReplayGuide: more than ", row, " partial patterns");
         statistics_.push_back({pattern, 0, 0});
+        ++unused_;
       }
       Statistics& s = statistics_[static_cast<std::size_t>(row)];
+      if (s.count == 0) --unused_;
       s.count += sign;
+      if (s.count == 0) ++unused_;
       s.sum = s.count == 0 ? 0.0 : s.sum + sign * reward;
     }
   }
-  /// log π_G of the step s → child on the way to the object whose places were numbered last.
-  double log_share(const State& s, const State& child) const {
+  /// Drops the patterns that no object in the buffer has.
+  void forget_unused() {
+    std::erase_if(statistics_, [](const Statistics& s) { return s.count == 0; });
+    index_.clear();
+    for (std::size_t row = 0; row < statistics_.size(); ++row)
+      index_.find_or_insert(statistics_[row].pattern, static_cast<int>(row), matches(statistics_[row].pattern));
+    unused_ = 0;
+  }
+  /// log π_G of the step s → child on the way to the object whose places were numbered last, and whose part is `own`.
+  double log_share(const State& s, const State& child, const Statistics& own) const {
     const auto filled = static_cast<std::uint64_t>(env_->index(s));
-    double total = 0, own = 0;
+    double total = 0, taken = 0;
     int choices = 0;
     for (int i = 0; i < env_->length(); ++i) {
       if (s[i] != empty_place) continue;
-      const double r = score(filled + places_[static_cast<std::size_t>(i)], object_);
+      const double r = score(filled + places_[static_cast<std::size_t>(i)], own);
       total += r;
       ++choices;
-      if (child[i] != empty_place) own = r;
+      if (child[i] != empty_place) taken = r;
     }
-    return total > 0 ? std::log(own / total) : -std::log(static_cast<double>(choices));
+    return total > 0 ? std::log(taken / total) : -std::log(static_cast<double>(choices));
   }
 
   const E* env_;
@@ -172,7 +200,8 @@ class ReplayGuide {
   HashIndex index_;  // from patterns to their statistics
   std::vector<Statistics> statistics_;
   std::vector<Seen> seen_;
-  std::size_t next_ = 0;  // the oldest, once the capacity is reached
+  std::size_t unused_ = 0;  // patterns that no object in the buffer has
+  std::size_t next_ = 0;    // the oldest, once the capacity is reached
   std::vector<std::uint64_t> places_;
   std::uint64_t object_ = 0;
   std::vector<std::uint64_t> patterns_;

@@ -4,6 +4,7 @@
 #include <concepts>
 
 #include <gfn/ad/tape.hpp>
+#include <gfn/core/error.hpp>
 #include <gfn/core/state_block.hpp>
 
 namespace gfn {
@@ -64,6 +65,23 @@ constexpr bool check_policy_concept() {
                 "Policy: needs `int outputs() const`, `Parameters<Scalar>& parameters()` and "
                 "`Var<Scalar> record(Tape<Scalar>&, const StateBlock<State>&)`, with a member type `Scalar`");
   return true;
+}
+
+/// One sentence at compile time for a policy that can't be trained.
+template <class P>
+constexpr bool check_trained_policy() {
+  static_assert(!UniformPolicyLike<P>,
+                "a trainer needs a forward policy with parameters: the uniform policy has none to train");
+  return true;
+}
+
+/// Throws std::invalid_argument where two functions share their parameters, and one would be differentiated after the
+/// other's optimiser has changed them.
+template <class P, class Q>
+void require_own_parameters(P& p, Q& q, const char* names) {
+  if constexpr (requires { p.parameters(), q.parameters(); })
+    require(static_cast<void*>(&p.parameters()) != static_cast<void*>(&q.parameters()), names,
+            " must not share parameters: each has its own optimiser, and takes its step before the other");
 }
 
 }  // namespace gfn

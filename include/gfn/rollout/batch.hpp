@@ -3,10 +3,12 @@
 
 #include <cmath>
 #include <cstddef>
+#include <cstdint>
 #include <span>
 #include <utility>
 #include <vector>
 
+#include <gfn/core/error.hpp>
 #include <gfn/core/log_space.hpp>
 #include <gfn/environment/state_table.hpp>
 
@@ -18,6 +20,13 @@ struct Step {
   Action action;           ///< forward action; the exit action at the end
   int child;               ///< the state that it leads to; none for the exit
   Action backward_action;  ///< what takes the child back to the state; none for the exit
+};
+
+/// Where the trajectories of a batch come from.
+enum class BatchSource : std::uint8_t {
+  policy,       ///< every action was drawn from the forward policy itself
+  exploration,  ///< some actions were drawn otherwise
+  given,        ///< from elsewhere: backward walks, data
 };
 
 /// Trajectories as a small part of the state graph: the distinct states that they visit, in rows, and the steps that
@@ -48,12 +57,18 @@ class Batch {
   const State& terminal_state(int trajectory) const { return table_.state(terminal_row(trajectory)); }
   double mean_length() const { return trajectories() == 0 ? 0.0 : double(num_steps()) / trajectories(); }
   /// Whether every action was drawn from the forward policy itself, without exploration.
-  bool on_policy() const { return on_policy_; }
+  bool on_policy() const { return source_ == BatchSource::policy; }
+  BatchSource source() const { return source_; }
 
   /// The log-reward of trajectory i's terminal state. Rewards are computed once per distinct terminal state, at the
   /// first call of `compute_rewards`.
   double log_reward(int trajectory) const { return log_reward_of_row(terminal_row(trajectory)); }
-  double log_reward_of_row(int row) const { return log_rewards_[static_cast<std::size_t>(row)]; }
+  double log_reward_of_row(int row) const { return exponent_ * log_rewards_[static_cast<std::size_t>(row)]; }
+  /// Takes rewards to a power above 0 from now on, those of this batch and of later ones (see RewardExponent).
+  void set_reward_exponent(double exponent) {
+    require(exponent > 0 && std::isfinite(exponent), "set_reward_exponent: ", exponent, ", it must be above 0");
+    exponent_ = exponent;
+  }
 
   /// Computes the rewards of all terminal states that have none yet. Throws gfn::Error, naming the state, for NaN or
   /// +∞.
@@ -79,12 +94,12 @@ class Batch {
     offsets_.assign(1, 0);
     log_rewards_.clear();
     wanted_.clear();
-    on_policy_ = false;
+    source_ = BatchSource::given;
   }
   /// Notes a step of a trajectory. Steps of one trajectory come in order, forward or backward (then the exit first).
   void record(int trajectory, const Step& step) { recorded_.push_back({trajectory, step}); }
   /// Puts the noted steps in order; `backward` tells that they were noted from the end to the beginning.
-  void finish(int trajectories, bool backward, bool on_policy) {
+  void finish(int trajectories, bool backward, BatchSource source) {
     offsets_.assign(static_cast<std::size_t>(trajectories) + 1, 0);
     for (const Recorded& r : recorded_) ++offsets_[static_cast<std::size_t>(r.trajectory) + 1];
     for (std::size_t i = 1; i < offsets_.size(); ++i) offsets_[i] += offsets_[i - 1];
@@ -95,7 +110,7 @@ class Batch {
       int& at = cursor_[static_cast<std::size_t>(r.trajectory)];
       steps_[static_cast<std::size_t>(backward ? --at : at++)] = r.step;
     }
-    on_policy_ = on_policy;
+    source_ = source;
   }
 
  private:
@@ -135,7 +150,8 @@ class Batch {
   std::vector<int> wanted_;
   std::vector<State> wanted_states_;
   std::vector<double> wanted_rewards_;
-  bool on_policy_ = false;
+  double exponent_ = 1;
+  BatchSource source_ = BatchSource::given;
 };
 
 }  // namespace gfn

@@ -95,6 +95,11 @@ class PolicyEvaluation {
     return step.child == none ? 0.0 : log_probability(step.child, step.backward_action);
   }
 
+  /// Throws std::invalid_argument for an evaluation that was not made to be drawn from in this direction.
+  void require_sampling(Direction direction) const {
+    require(direction == direction_ && (uniform || sampling_ == Sampling::yes), name(),
+            " was evaluated for another direction, or without Sampling::yes, and can't be drawn from here");
+  }
   /// Draws an action at a row; never an illegal one. For evaluations made with Sampling::yes.
   Action sample(int row, Stream& stream) const {
     const ConstMask legal = mask(row);

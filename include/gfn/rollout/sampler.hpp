@@ -83,6 +83,7 @@ class ForwardSampler {
               std::uint64_t iteration, const RolloutOptions& options = {}) {
     require(trajectories >= 0, "a rollout of ", trajectories, " trajectories");
     require(options.epsilon >= 0 && options.epsilon <= 1, "epsilon is ", options.epsilon, ", not in [0, 1]");
+    policy.require_sampling(Direction::forward);
     walks_.start(batch, trajectories, random, Purpose::forward_rollout, iteration);
     StateTable<E>& table = batch.table();
     policy.begin(table);
@@ -92,7 +93,7 @@ class ForwardSampler {
       walks_.evaluate_new_rows(table, policy);
       step(batch, policy, options.epsilon);
     }
-    batch.finish(trajectories, false, options.epsilon == 0);
+    batch.finish(trajectories, false, options.epsilon == 0 ? BatchSource::policy : BatchSource::exploration);
   }
 
  private:
@@ -119,6 +120,7 @@ class ForwardSampler {
     Action back = none;
     if constexpr (Environment<E>) back = backward_action(env, table.state(walk.row), action);
     const int child = table.find_or_add_changed(walk.row, [&](State& s) { env.apply(s, action); });
+    table.check_edge(walk.row, action, child, back);
     batch.record(walk.trajectory, {walk.row, action, child, back});
     return child;
   }
@@ -144,6 +146,7 @@ class BackwardSampler {
   template <class T, class P, class Terminal>
   void sample(Batch<E>& batch, PolicyEvaluation<T, P, E>& policy, int trajectories, const Terminal& terminal,
               const Random& random, std::uint64_t iteration, int max_length = RolloutOptions{}.max_length) {
+    policy.require_sampling(Direction::backward);
     walks_.start(batch, trajectories, random, Purpose::backward_rollout, iteration);
     StateTable<E>& table = batch.table();
     policy.begin(table);
@@ -159,7 +162,7 @@ class BackwardSampler {
       walks_.evaluate_new_rows(table, policy);
       step(batch, policy);
     }
-    batch.finish(trajectories, true, false);
+    batch.finish(trajectories, true, BatchSource::given);
   }
 
  private:
@@ -175,6 +178,7 @@ class BackwardSampler {
       const Action back = policy.sample(walk.row, walks_.stream(walk.trajectory));
       const Action action = forward_action(env, table.state(walk.row), back);
       const int parent = table.find_or_add_changed(walk.row, [&](State& s) { env.undo(s, back); });
+      table.check_edge(parent, action, walk.row, back);
       batch.record(walk.trajectory, {parent, action, walk.row, back});
       if (!(table.state(parent) == initial_)) walks[alive++] = {walk.trajectory, parent};
     }

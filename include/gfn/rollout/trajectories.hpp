@@ -35,6 +35,7 @@ void fill_batch(Batch<E>& batch, std::span<const std::vector<Action>> trajectori
         if constexpr (Environment<E>) back = backward_action(env, s, action);
         env.apply(s, action);
         row = table.find_or_add(s);
+        table.check_edge(source, action, row, back);
       }
       batch.record(static_cast<int>(i), {source, action, row, back});
     }
@@ -42,7 +43,7 @@ void fill_batch(Batch<E>& batch, std::span<const std::vector<Action>> trajectori
       require(false, "trajectory ", i, " stops at state ", describe(s), " without the exit, action ",
               table.exit_action());
   }
-  batch.finish(static_cast<int>(trajectories.size()), false, false);
+  batch.finish(static_cast<int>(trajectories.size()), false, BatchSource::given);
 }
 
 /// A new batch of given trajectories. With `group` off equal states get rows of their own.

@@ -9,8 +9,17 @@
 
 namespace gfn {
 
+/// How the backward policy learns from its walks. Both have the same expected gradient, ∇J_B (Niu et al. 2024,
+/// Proposition 1).
+enum class BackwardLoss : std::uint8_t {
+  policy_gradient,  ///< the surrogate, with the costs R_B or R_B^G
+  squared,  ///< ½δ(τ)², δ the log-ratio of trajectory balance with the other policy held fixed: no value function, no
+            ///< centring, and more variance
+};
+
 /// Options of the backward policy's gradient. Defaults: Niu et al. 2024.
 struct BackwardGradientOptions {
+  BackwardLoss loss = BackwardLoss::policy_gradient;
   Baseline baseline = Baseline::learned;
   double lambda = 1.0;
   double value_lambda = 1.0;
@@ -41,6 +50,8 @@ class CoupledTrainer {
   using T = typename Forward::Scalar;
   using ForwardEvaluation = typename ForwardTrainer::ForwardEvaluation;
   using BackwardEvaluation = typename ForwardTrainer::BackwardEvaluation;
+  /// Whether the backward reward is shown each batch of the forward policy (see Guide).
+  static constexpr bool remembers = requires(RewardBack & reward, const Batch<E>& batch) { reward.observe(batch); };
   static_assert(!UniformPolicyLike<Backward>,
                 "CoupledTrainer: the backward policy is trained, and must have parameters (not the uniform one)");
 
@@ -48,6 +59,7 @@ class CoupledTrainer {
                  Reward reward, RewardBack backward_reward, Update update, UpdateBack backward_update,
                  const CoupledOptions& options)
       : options_(options.backward),
+        log_reward_floor_(options.forward.log_reward_floor),
         reward_(std::move(backward_reward)),
         update_(std::move(backward_update)),
         forward_trainer_(env, forward, backward, value, std::move(reward), std::move(update), options.forward),
@@ -60,10 +72,10 @@ class CoupledTrainer {
                   "PolicyDependentReward: needs `void operator()(const Input&, std::span<double> cost) const`");
     check_advantage_options(options_.advantage());
     check_learning_rate("backward critic_rate", options_.critic_rate);
-    require(options_.baseline != Baseline::learned || !std::is_same_v<BackwardValue, Absent>,
+    require(!learns_value() || !std::is_same_v<BackwardValue, Absent>,
             "Baseline::learned needs a backward value function");
-    require(static_cast<void*>(&forward.parameters()) != static_cast<void*>(&backward.parameters()),
-            "CoupledTrainer: forward and backward policy must not share parameters, each has its own optimiser");
+    require_own_parameters(forward, backward, "forward and backward policy");
+    require_own_parameters(backward, backward_value, "the backward policy and its value function");
   }
 
   /// One iteration of Algorithm 1 on `trajectories` new trajectories, and as many back from their ends.
@@ -74,20 +86,20 @@ class CoupledTrainer {
     const double before = seconds.total();
     PhaseClock clock(seconds);
     const Batch<E>& ends = forward_trainer_.batch();
-    if constexpr (requires { reward_.observe(ends); }) reward_.observe(ends);
+    if constexpr (remembers) reward_.observe(ends);
     sampler_.sample(
         batch_, backward_, trajectories, [&](int i) -> const auto& { return ends.terminal_state(i); }, random,
         iteration);
     clock.mark(&PhaseSeconds::rollout);
     evaluate(batch_);
     clock.mark(&PhaseSeconds::forward);
-    critic_.gradient(tape_, batch_, advantages_.target());
+    critic_gradient(batch_);
     clock.mark(&PhaseSeconds::reverse);
-    critic_.update();
+    if (learns_value()) critic_.update();
     clock.mark(&PhaseSeconds::optimiser);
     policy_gradient(batch_);
     clock.mark(&PhaseSeconds::reverse);
-    update_(tape_, backward_, batch_, advantages_.advantage());
+    update_(tape_, backward_, batch_, weights());
     clock.mark(&PhaseSeconds::optimiser);
     tape_.clear();  // here rather than in the next step: it gathers the memory that has been added in this one
     report.backward_loss = advantages_.mean_total();
@@ -100,7 +112,7 @@ class CoupledTrainer {
   double backward_gradient(Batch<E>& batch) {
     backward_.evaluate(batch.table());
     evaluate(batch);
-    critic_.gradient(tape_, batch, advantages_.target());
+    critic_gradient(batch);
     policy_gradient(batch);
     return advantages_.mean_total();
   }
@@ -118,9 +130,10 @@ class CoupledTrainer {
   const UpdateBack& backward_update() const { return update_; }
   const PhaseSeconds& seconds() const { return std::as_const(forward_trainer_).seconds(); }
 
-  /// Visits all parameters and all state that a checkpoint must hold.
+  /// Visits all parameters and all state that a checkpoint must hold. Not there with a guide that remembers what it has
+  /// seen, which would have to be kept too.
   template <class Archive>
-  void visit_state(Archive&& archive) {
+  void visit_state(Archive&& archive) requires(!remembers) {
     forward_trainer_.visit_state(archive);
     update_.visit_state(archive);
     critic_.visit_state(archive, "backward value");
@@ -134,17 +147,44 @@ class CoupledTrainer {
     reward_(RewardInput<E, ForwardEvaluation, BackwardEvaluation>{batch, forward_, backward_,
                                                                   forward_trainer_.log_z().value()},
             cost_);
-    const auto values = critic_.evaluate(batch.table(), 0.0);
+    std::span<const double> values;
+    if (learns_value()) values = critic_.evaluate(batch.table(), 0.0);
     advantages_.compute(batch, Direction::backward, cost_, values, options_.advantage());
+    if (options_.loss == BackwardLoss::squared) compute_deviations(batch);
     if (!std::isfinite(advantages_.mean_total()))
       fail("the mean cost of the backward trajectories is ", advantages_.mean_total(), " in iteration ", iteration());
   }
   void policy_gradient(const Batch<E>& batch) {
     tape_.clear();
-    tape_.backward(policy_gradient_loss(tape_, backward_, batch, advantages_.advantage()));
+    tape_.backward(policy_gradient_loss(tape_, backward_, batch, weights()));
+  }
+  bool learns_value() const {
+    return options_.loss == BackwardLoss::policy_gradient && options_.baseline == Baseline::learned;
+  }
+  void critic_gradient(const Batch<E>& batch) {
+    if (learns_value()) critic_.gradient(tape_, batch, advantages_.target());
+  }
+  /// −δ(τ) at every step: with it as the weight of log π_B, the surrogate has the gradient of the mean of ½δ².
+  void compute_deviations(Batch<E>& batch) {
+    batch.compute_rewards();
+    const double log_z = forward_trainer_.log_z().value();
+    deviations_.assign(cost_.size(), 0.0);
+    for (int i = 0; i < batch.trajectories(); ++i) {
+      const auto first = static_cast<std::size_t>(batch.offsets()[static_cast<std::size_t>(i)]);
+      const std::size_t steps = batch.steps(i).size() - 1;  // without the exit
+      const double deviation = advantages_.total()[static_cast<std::size_t>(i)] - log_z +
+                               training_log_reward(batch, i, log_reward_floor_) -
+                               forward_.log_probability(batch.steps(i).back());
+      for (std::size_t k = first; k < first + steps; ++k) deviations_[k] = deviation;
+    }
+  }
+  /// What log π_B of each step is weighted with.
+  std::span<const double> weights() const {
+    return options_.loss == BackwardLoss::squared ? std::span<const double>(deviations_) : advantages_.advantage();
   }
 
   BackwardGradientOptions options_;
+  double log_reward_floor_;
   RewardBack reward_;
   UpdateBack update_;
   ForwardTrainer forward_trainer_;
@@ -154,20 +194,46 @@ class CoupledTrainer {
   ForwardEvaluation forward_;
   BackwardEvaluation backward_;
   Advantages<E> advantages_;
-  std::vector<double> cost_;
+  std::vector<double> cost_, deviations_;
   Tape<T> tape_;
 };
 
-/// Coupled policy gradients (RL-B).
+/// Coupled policy gradients with policy-dependent rewards of your own for both policies.
+template <class E, class Forward, class Backward, class Value, class BackwardValue, class RewardBack, class Reward>
+auto coupled_trainer(const E& env, Forward& forward, Backward& backward, Value& critic, BackwardValue& backward_critic,
+                     const CoupledOptions& options, RewardBack backward_reward, Reward forward_reward) {
+  static_assert(check_trained_policy<Forward>());
+  using T = typename Forward::Scalar;
+  return CoupledTrainer<E, Forward, Backward, Value, BackwardValue, Reward, RewardBack>(
+      env, forward, backward, critic, backward_critic, std::move(forward_reward), std::move(backward_reward),
+      AdamUpdate<T>(forward.parameters(), {.learning_rate = options.forward.learning_rate}),
+      AdamUpdate<T>(backward.parameters(), {.learning_rate = options.backward.learning_rate}), options);
+}
+/// The same with R_F, and R_B (RL-B) or R_B^G (RL-G).
 template <class E, class Forward, class Backward, class Value, class BackwardValue, class RewardBack = BackwardReward>
 auto coupled_trainer(const E& env, Forward& forward, Backward& backward, Value& critic, BackwardValue& backward_critic,
                      const CoupledOptions& options = {}, RewardBack backward_reward = {}) {
-  using T = typename Forward::Scalar;
-  return CoupledTrainer<E, Forward, Backward, Value, BackwardValue, ForwardReward, RewardBack>(
+  return coupled_trainer(env, forward, backward, critic, backward_critic, options, std::move(backward_reward),
+                         ForwardReward{.log_reward_floor = options.forward.log_reward_floor});
+}
+
+/// The sizes of the trust regions of both policies.
+struct CoupledTrustRegionOptions {
+  TrustRegionOptions forward{};
+  TrustRegionOptions backward{};
+};
+
+/// The same with natural-gradient steps of both policies, each inside a trust region.
+template <class E, class Forward, class Backward, class Value, class BackwardValue, class RewardBack = BackwardReward>
+auto coupled_trust_region_trainer(const E& env, Forward& forward, Backward& backward, Value& critic,
+                                  BackwardValue& backward_critic, const CoupledOptions& options = {},
+                                  const CoupledTrustRegionOptions& regions = {}, RewardBack backward_reward = {}) {
+  static_assert(check_trained_policy<Forward>());
+  using Update = TrustRegionUpdate<typename Forward::Scalar>;
+  return CoupledTrainer<E, Forward, Backward, Value, BackwardValue, ForwardReward, RewardBack, Update, Update>(
       env, forward, backward, critic, backward_critic,
       ForwardReward{.log_reward_floor = options.forward.log_reward_floor}, std::move(backward_reward),
-      AdamUpdate<T>(forward.parameters(), {.learning_rate = options.forward.learning_rate}),
-      AdamUpdate<T>(backward.parameters(), {.learning_rate = options.backward.learning_rate}), options);
+      Update(forward.parameters(), regions.forward), Update(backward.parameters(), regions.backward), options);
 }
 
 }  // namespace gfn

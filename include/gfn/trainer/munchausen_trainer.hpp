@@ -19,6 +19,7 @@
 #include <gfn/nn/adam.hpp>
 #include <gfn/objective/rewards.hpp>
 #include <gfn/policy/output_rows.hpp>
+#include <gfn/rollout/exploration.hpp>
 #include <gfn/rollout/prioritised_replay.hpp>
 #include <gfn/rollout/sampler.hpp>
 #include <gfn/trainer/report.hpp>
@@ -33,8 +34,9 @@ struct MunchausenOptions {
   int transitions = 256;           ///< drawn from the buffer for each update
   int learning_starts = 16;        ///< iterations that only fill the buffer
   double huber = 1;                ///< δ of the Huber loss
-  double leaf_coefficient = 1;     ///< multiplies the loss of exits
+  double leaf_coefficient = 1;     ///< multiplies the temporal-difference error of exits, at least 0
   double learning_rate = 1e-3;
+  Exploration exploration{};  ///< off by default: the entropy explores
   PrioritisedReplayOptions replay{};
   std::uint64_t beta_iterations = 2000;  ///< the exponent of the importance weights grows from 0 to 1 in so many
   double log_reward_floor = minus_infinity<>;
@@ -71,6 +73,13 @@ class MunchausenTrainer {
     require(options.alpha >= 0 && options.alpha < 1, "alpha is ", options.alpha, ", not in [0, 1)");
     require(options.target_rate >= 0 && options.target_rate <= 1, "target_rate is ", options.target_rate,
             ", not in [0, 1]");
+    require(options.least_log_policy <= 0, "least_log_policy is ", options.least_log_policy, ", not at most 0");
+    require(options.learning_starts >= 0, "learning_starts is ", options.learning_starts, ", at least 0 is needed");
+    require(std::isfinite(options.huber) && options.huber > 0, "huber is ", options.huber,
+            ", it must be finite and above 0");
+    require(std::isfinite(options.leaf_coefficient) && options.leaf_coefficient >= 0, "leaf_coefficient is ",
+            options.leaf_coefficient, ", it must be finite and at least 0");
+    options.exploration.check();
     require(options.transitions >= 1, "transitions is ", options.transitions, ", at least 1 is needed");
     require(&q.parameters() != &target.parameters(), "MunchausenTrainer: the target must be a network of its own");
     require_same_blocks(q.parameters(), target.parameters());
@@ -82,7 +91,9 @@ class MunchausenTrainer {
   IterationReport step(const Random& random, int trajectories) {
     PhaseClock clock(seconds_);
     const double before = seconds_.total();
-    sampler_.sample(batch_, policy_, trajectories, random, iteration_);
+    require(trajectories >= 1, "a step on ", trajectories, " trajectories");
+    const double epsilon = options_.exploration.epsilon(iteration_);
+    sampler_.sample(batch_, policy_, trajectories, random, iteration_, {.epsilon = epsilon});
     batch_.compute_rewards();
     log_z_ = log_z_at_start();
     remember();
@@ -105,6 +116,7 @@ class MunchausenTrainer {
             .distinct_states = batch_.table().rows(),
             .loss = loss,
             .log_z = log_z_,
+            .epsilon = epsilon,
             .seconds = seconds_.total() - before};
   }
 
@@ -151,6 +163,7 @@ class MunchausenTrainer {
     const double beta = std::min(1.0, static_cast<double>(iteration_) / static_cast<double>(options_.beta_iterations));
     drawn_.clear();
     weights_.clear();
+    leaf_factors_.clear();
     rows_.clear();
     actions_.clear();
     children_.clear();
@@ -162,7 +175,8 @@ class MunchausenTrainer {
     const double largest = *std::max_element(weights_.begin(), weights_.end());
     for (std::size_t k = 0; k < drawn_.size(); ++k) {
       const Transition& transition = replay_[drawn_[k]];
-      weights_[k] *= (transition.exit ? options_.leaf_coefficient : 1.0) / largest;
+      weights_[k] /= largest;
+      leaf_factors_.push_back(transition.exit ? options_.leaf_coefficient : 1.0);
       rows_.push_back(table_.find_or_add(transition.state));
       actions_.push_back(transition.action);
     }
@@ -202,8 +216,8 @@ class MunchausenTrainer {
   double accumulate_gradient() {
     tape_.clear();
     const Var<T> all = q_.function().record(tape_, table_.block(start_rows_));
-    const Var<T> error = subtract(
-        scale(pick(all, std::span<const int>(rows_), std::span<const Action>(actions_)), temperature_), as_column(y_));
+    const Var<T> q = scale(pick(all, std::span<const int>(rows_), std::span<const Action>(actions_)), temperature_);
+    const Var<T> error = multiply(subtract(q, as_column(y_)), as_column(leaf_factors_));
     const Var<T> loss = mean(multiply(elementwise(Huber{options_.huber}, error), as_column(weights_)));
     tape_.backward(loss);
     for (std::size_t k = 0; k < drawn_.size(); ++k)
@@ -234,7 +248,7 @@ class MunchausenTrainer {
   Adam<T> adam_;
 
   std::vector<std::size_t> drawn_;
-  std::vector<double> weights_, y_, log_sums_;
+  std::vector<double> weights_, leaf_factors_, y_, log_sums_;
   std::vector<int> rows_, children_, start_rows_, all_rows_;
   std::vector<Action> actions_;
   std::uint64_t iteration_ = 0;

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 #include <gfn/ad/tape.hpp>
 #include <gfn/core/random.hpp>
@@ -15,6 +16,7 @@
 #include <gfn/policy/log_z.hpp>
 #include <gfn/policy/output_rows.hpp>
 #include <gfn/rollout/exploration.hpp>
+#include <gfn/rollout/reward_exponent.hpp>
 #include <gfn/rollout/sampler.hpp>
 #include <gfn/trainer/report.hpp>
 
@@ -25,7 +27,8 @@ struct ObjectiveTrainerOptions {
   double learning_rate = 1e-3;  ///< of policies and flow (Adam)
   double log_z_rate = 0.1;
   double initial_log_z = 0;
-  Exploration exploration{};  ///< off by default
+  Exploration exploration{};         ///< off by default
+  RewardExponent reward_exponent{};  ///< off by default
 };
 
 /// Trains by one objective on forward rollouts: sample, evaluate, one reverse pass, one step of Adam on everything.
@@ -36,6 +39,7 @@ class ObjectiveTrainer {
  public:
   using T = typename Forward::Scalar;
   static_assert(check_environment_concept<E>());
+  static_assert(check_trained_policy<Forward>());
 
   /// `flow` is null for objectives that need none.
   ObjectiveTrainer(const E& env, O objective, Forward& forward, Backward& backward, Flow* flow,
@@ -52,6 +56,7 @@ class ObjectiveTrainer {
                   "Objective: needs `Var<T> operator()(Tape<T>&, const Input&) const`, and all that it takes from the "
                   "input must be given to the trainer (a state flow, for instance)");
     options.exploration.check();
+    options.reward_exponent.check();
     adam_.add(forward.parameters(), {.learning_rate = options.learning_rate});
     visit_parameters(backward, [&](auto& p) { adam_.add(p, {.learning_rate = options.learning_rate}); });
     if constexpr (!std::is_same_v<Flow, Absent>)
@@ -64,10 +69,12 @@ class ObjectiveTrainer {
   IterationReport step(const Random& random, int trajectories) {
     PhaseClock clock(seconds_);
     const double before = seconds_.total();
+    require(trajectories >= 1, "a step on ", trajectories, " trajectories");
     const double epsilon = options_.exploration.epsilon(iteration_);
+    batch_.set_reward_exponent(options_.reward_exponent.at(iteration_));
     sampler_.sample(batch_, forward_, trajectories, random, iteration_, {.epsilon = epsilon});
     clock.mark(&PhaseSeconds::rollout);
-    prepare(batch_);
+    evaluate_forward_at_rows_from(prepare(batch_));
     backward_.evaluate(batch_.table());
     clock.mark(&PhaseSeconds::forward);
     const double loss = accumulate_gradient(batch_);
@@ -93,6 +100,16 @@ class ObjectiveTrainer {
     forward_.evaluate(batch.table());
     backward_.evaluate(batch.table());
     return accumulate_gradient(batch);
+  }
+
+  /// One iteration on a batch from any source that the objective allows (data, backward walks, a replay buffer), and
+  /// its loss. Throws gfn::Error for one that is not finite.
+  double update(Batch<E>& batch) {
+    const double loss = gradient(batch);
+    adam_.step();
+    tape_.clear();
+    ++iteration_;
+    return loss;
   }
 
   std::uint64_t iteration() const { return iteration_; }
@@ -132,10 +149,18 @@ class ObjectiveTrainer {
   using FlowRows = decltype(make_flow_rows(nullptr));
   using Input = ObjectiveInput<Batch<E>, ForwardEvaluation, BackwardEvaluation, LogZ, FlowRows>;
 
-  /// Rewards, and what the objective wants to add to the batch before networks are evaluated on it.
-  void prepare(Batch<E>& batch) {
+  /// Rewards, and what the objective wants to add to the batch. Returns the number of rows before.
+  int prepare(Batch<E>& batch) {
+    const int rows = batch.table().rows();
     batch.compute_rewards();
     if constexpr (requires { objective_.prepare(batch); }) objective_.prepare(batch);
+    return rows;
+  }
+  /// After a rollout the forward policy stands evaluated at the rows of the trajectories, not at those added since.
+  void evaluate_forward_at_rows_from(int first) {
+    added_rows_.clear();
+    for (int row = first; row < batch_.table().rows(); ++row) added_rows_.push_back(row);
+    if (!added_rows_.empty()) forward_.extend(added_rows_);
   }
   double accumulate_gradient(const Batch<E>& batch) {
     tape_.clear();
@@ -158,6 +183,7 @@ class ObjectiveTrainer {
   BackwardEvaluation backward_;
   Tape<T> tape_;
   Adam<T> adam_;
+  std::vector<int> added_rows_;
   std::uint64_t iteration_ = 0;
   double log_z_estimate_ = 0;  // of objectives that do not learn log Z as such
   PhaseSeconds seconds_;

@@ -19,6 +19,7 @@
 #include <gfn/policy/concepts.hpp>
 #include <gfn/policy/log_z.hpp>
 #include <gfn/policy/output_rows.hpp>
+#include <gfn/rollout/reward_exponent.hpp>
 #include <gfn/rollout/sampler.hpp>
 #include <gfn/trainer/policy_update.hpp>
 #include <gfn/trainer/report.hpp>
@@ -37,6 +38,7 @@ struct PolicyGradientOptions {
   double critic_rate = 5e-3;
   double initial_log_z = 0;
   double log_reward_floor = minus_infinity<>;  ///< log R is not taken below it; −∞: as it is
+  RewardExponent reward_exponent{};            ///< off by default; not the paper's
 
   AdvantageOptions advantage() const {
     return {.baseline = baseline, .lambda = lambda, .value_lambda = value_lambda, .center = center};
@@ -65,12 +67,15 @@ class Critic {
         values_[static_cast<std::size_t>(row)] = offset + static_cast<double>(outputs_.output(row)[0]);
     return values_;
   }
-  /// Adds the gradient of the value loss, and returns it.
+  /// Adds the gradient of the value loss, and returns it. Throws gfn::Error where that is not finite.
   double gradient(Tape<T>& tape, const Batch<E>& batch, std::span<const double> target) {
     tape.clear();
     const Var<T> loss = value_loss(tape, outputs_.function(), batch, direction_, target, rows_, offset_);
+    const double value = static_cast<double>(loss.scalar());
+    if (!std::isfinite(value))
+      fail("the loss of the ", direction_ == Direction::forward ? "" : "backward ", "value function is ", value);
     tape.backward(loss);
-    return static_cast<double>(loss.scalar());
+    return value;
   }
   void update() { adam_.step(); }
 
@@ -115,6 +120,7 @@ class PolicyGradientTrainer {
   using ForwardEvaluation = PolicyEvaluation<T, Forward, E>;
   using BackwardEvaluation = PolicyEvaluation<T, Backward, E>;
   static_assert(check_environment_concept<E>());
+  static_assert(check_trained_policy<Forward>());
 
   PolicyGradientTrainer(const E& env, Forward& forward, Backward& backward, Value& value, Reward reward, Update update,
                         const PolicyGradientOptions& options)
@@ -135,6 +141,8 @@ class PolicyGradientTrainer {
     check_learning_rate("critic_rate", options.critic_rate);
     require(options.baseline != Baseline::learned || !std::is_same_v<Value, Absent>,
             "Baseline::learned needs a value function");
+    options.reward_exponent.check();
+    require_own_parameters(forward, value, "the forward policy and the value function");
     adam_.add(log_z_.parameters(), {.learning_rate = options.log_z_rate});
   }
 
@@ -142,13 +150,15 @@ class PolicyGradientTrainer {
   IterationReport step(const Random& random, int trajectories) {
     PhaseClock clock(seconds_);
     const double before = seconds_.total();
+    require(trajectories >= 1, "a step on ", trajectories, " trajectories");
+    batch_.set_reward_exponent(options_.reward_exponent.at(iteration_));
     sampler_.sample(batch_, forward_, trajectories, random, iteration_);
     clock.mark(&PhaseSeconds::rollout);
     evaluate(batch_);
     clock.mark(&PhaseSeconds::forward);
     const double value_loss = critic_gradient(batch_);
     clock.mark(&PhaseSeconds::reverse);
-    critic_.update();
+    if (learns_value()) critic_.update();
     clock.mark(&PhaseSeconds::optimiser);
     policy_gradient(batch_);
     clock.mark(&PhaseSeconds::reverse);
@@ -157,19 +167,27 @@ class PolicyGradientTrainer {
     clock.mark(&PhaseSeconds::optimiser);
     tape_.clear();  // here rather than in the next step: it gathers the memory that has been added in this one
     ++iteration_;
-    return {.iteration = iteration_,
-            .trajectories = trajectories,
-            .transitions = batch_.num_steps(),
-            .distinct_states = batch_.table().rows(),
-            .loss = advantages_.mean_total(),
-            .log_z = log_z_.value(),
-            .value_loss = value_loss,
-            .seconds = seconds_.total() - before};
+    IterationReport report{.iteration = iteration_,
+                           .trajectories = trajectories,
+                           .transitions = batch_.num_steps(),
+                           .distinct_states = batch_.table().rows(),
+                           .loss = advantages_.mean_total(),
+                           .log_z = log_z_.value(),
+                           .value_loss = value_loss,
+                           .seconds = seconds_.total() - before};
+    if constexpr (requires { update_.report().kl; }) {
+      report.trust_region_step = update_.report().step;
+      report.trust_region_kl = update_.report().kl;
+      report.expected_improvement = update_.report().expected_improvement;
+    }
+    return report;
   }
 
   /// Adds the gradients of critic, policy and log Z on an on-policy batch, and returns the mean of δ(τ): what `step`
-  /// does, without the optimisers.
+  /// does, without the optimisers. Throws std::invalid_argument for a batch that was sampled with exploration.
   double gradient(Batch<E>& batch) {
+    require(batch.source() != BatchSource::exploration,
+            "policy gradients are on-policy: the batch was sampled with exploration");
     forward_.evaluate(batch.table());
     evaluate(batch);
     critic_gradient(batch);
@@ -208,12 +226,16 @@ class PolicyGradientTrainer {
     const double log_z = log_z_.value();
     cost_.assign(batch.steps().size(), 0.0);
     reward_(RewardInput<E, ForwardEvaluation, BackwardEvaluation>{batch, forward_, backward_, log_z}, cost_);
-    const auto values = critic_.evaluate(batch.table(), options_.value_on_log_z ? log_z : 0.0);
+    std::span<const double> values;
+    if (learns_value()) values = critic_.evaluate(batch.table(), options_.value_on_log_z ? log_z : 0.0);
     advantages_.compute(batch, Direction::forward, cost_, values, options_.advantage());
     if (!std::isfinite(advantages_.mean_total()))
       fail("the mean of the trajectories' costs is ", advantages_.mean_total(), " in iteration ", iteration_ + 1);
   }
-  double critic_gradient(const Batch<E>& batch) { return critic_.gradient(tape_, batch, advantages_.target()); }
+  bool learns_value() const { return options_.baseline == Baseline::learned; }
+  double critic_gradient(const Batch<E>& batch) {
+    return learns_value() ? critic_.gradient(tape_, batch, advantages_.target()) : 0.0;
+  }
   void policy_gradient(const Batch<E>& batch) {
     tape_.clear();
     tape_.backward(policy_gradient_loss(tape_, forward_, batch, advantages_.advantage()));
@@ -237,19 +259,34 @@ class PolicyGradientTrainer {
   PhaseSeconds seconds_;
 };
 
-/// Policy gradients for the forward policy (RL-U with a uniform backward policy).
+/// Policy gradients for the forward policy with a policy-dependent reward of your own (see PolicyDependentReward).
+template <class E, class Forward, class Backward, class Value, class Reward>
+auto policy_gradient_trainer(const E& env, Forward& forward, Backward& backward, Value& critic,
+                             const PolicyGradientOptions& options, Reward reward) {
+  static_assert(check_trained_policy<Forward>());
+  using T = typename Forward::Scalar;
+  return PolicyGradientTrainer<E, Forward, Backward, Value, Reward>(
+      env, forward, backward, critic, std::move(reward),
+      AdamUpdate<T>(forward.parameters(), {.learning_rate = options.learning_rate}), options);
+}
+/// The same with R_F (RL-U with a uniform backward policy).
 template <class E, class Forward, class Backward, class Value>
 auto policy_gradient_trainer(const E& env, Forward& forward, Backward& backward, Value& critic,
                              const PolicyGradientOptions& options = {}) {
-  using T = typename Forward::Scalar;
-  return PolicyGradientTrainer<E, Forward, Backward, Value>(
-      env, forward, backward, critic, ForwardReward{.log_reward_floor = options.log_reward_floor},
-      AdamUpdate<T>(forward.parameters(), {.learning_rate = options.learning_rate}), options);
+  return policy_gradient_trainer(env, forward, backward, critic, options,
+                                 ForwardReward{.log_reward_floor = options.log_reward_floor});
+}
+/// The same without a value function, for the other baselines. Throws std::invalid_argument for Baseline::learned.
+template <class E, class Forward, class Backward>
+auto policy_gradient_trainer(const E& env, Forward& forward, Backward& backward, const PolicyGradientOptions& options) {
+  Absent no_value;
+  return policy_gradient_trainer(env, forward, backward, no_value, options);
 }
 /// The same with natural-gradient steps inside a trust region (RL-T).
 template <class E, class Forward, class Backward, class Value>
 auto trust_region_trainer(const E& env, Forward& forward, Backward& backward, Value& critic,
                           const PolicyGradientOptions& options = {}, const TrustRegionOptions& region = {}) {
+  static_assert(check_trained_policy<Forward>());
   using Update = TrustRegionUpdate<typename Forward::Scalar>;
   return PolicyGradientTrainer<E, Forward, Backward, Value, ForwardReward, Update>(
       env, forward, backward, critic, ForwardReward{.log_reward_floor = options.log_reward_floor},

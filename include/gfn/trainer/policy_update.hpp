@@ -50,9 +50,9 @@ struct TrustRegionReport {
   bool accepted = false;            ///< if not, the parameters are as they were
   int trials = 0;                   ///< points of the line search that were tried
   double step = 0;                  ///< the fraction of the full step that was taken
-  double kl = 0;                    ///< of the accepted policy, in the measure of max_kl
-  double expected_improvement = 0;  ///< of the surrogate, by its gradient, at the accepted step
-  double improvement = 0;           ///< of the surrogate
+  double kl = 0;                    ///< of the last point that was tried, in the measure of max_kl
+  double expected_improvement = 0;  ///< of the surrogate at that point, by its gradient
+  double improvement = 0;           ///< of the surrogate there
   ConjugateGradientReport conjugate_gradient;
 };
 
@@ -130,14 +130,12 @@ class TrustRegionUpdate {
       ++report_.trials;
       parameters_->modify() = old_value_ - static_cast<T>(fraction * full_step) * solver_.solution();
       tape.replay();
-      const double improvement = surrogate_decrease(policy, batch, advantage, log_p.value(), old_log_p);
-      const double kl = mean_kl(log_p.value(), old_log_p);
-      if (improvement > 0 && kl <= options_.max_kl) {
+      report_.improvement = surrogate_decrease(policy, batch, advantage, log_p.value(), old_log_p);
+      report_.kl = mean_kl(log_p.value(), old_log_p);
+      report_.expected_improvement = fraction * expected;
+      if (report_.improvement > 0 && report_.kl <= options_.max_kl) {
         report_.accepted = true;
         report_.step = fraction;
-        report_.kl = kl;
-        report_.improvement = improvement;
-        report_.expected_improvement = fraction * expected;
         return;
       }
     }

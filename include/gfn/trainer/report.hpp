@@ -41,10 +41,13 @@ struct IterationReport {
   int distinct_states = 0;  ///< in the forward batch
   double loss = 0;          ///< the objective's value; for policy gradients the mean of δ(τ)
   double log_z = 0;
-  double epsilon = 0;        ///< of the exploration
-  double value_loss = 0;     ///< of the forward value function, where there is one
-  double backward_loss = 0;  ///< mean cost of backward trajectories, where the backward policy is trained on them
-  double seconds = 0;        ///< that this iteration took
+  double epsilon = 0;            ///< of the exploration
+  double value_loss = 0;         ///< of the forward value function, where there is one
+  double backward_loss = 0;      ///< mean cost of backward trajectories, where the backward policy is trained on them
+  double trust_region_step = 0;  ///< what was taken of the full step of a trust region; 0: refused
+  double trust_region_kl = 0;    ///< of the last point of its line search, which is the new policy unless refused
+  double expected_improvement = 0;  ///< of the surrogate at that point, by its gradient
+  double seconds = 0;               ///< that this iteration took
   double mean_length() const { return trajectories == 0 ? 0.0 : double(transitions) / trajectories; }
 };
 
