@@ -57,10 +57,12 @@ void with_trainer(const E& env, const TrainingOptions& o, gfn::Random& random, M
     auto backward = gfn::mlp_backward<T>(env, policy, random);
     auto value = gfn::mlp_value<T>(env, critic, random);
     auto backward_value = gfn::mlp_value<T>(env, critic, random);
-    auto trainer = gfn::coupled_trainer(
-        env, forward, backward, value, backward_value,
-        {.forward = gradient, .backward = {.learning_rate = backward_rate, .critic_rate = o.critic_rate}},
-        backward_reward);
+    auto trainer = gfn::coupled_trainer(env, forward, backward, value, backward_value,
+                                        {.forward = gradient,
+                                         .backward = {.loss = parse_backward_loss(o.backward_loss),
+                                                      .learning_rate = backward_rate,
+                                                      .critic_rate = o.critic_rate}},
+                                        backward_reward);
     use(trainer, forward);
   };
 

@@ -16,6 +16,7 @@
 
 #include <gfn/core/error.hpp>
 #include <gfn/objective/advantage.hpp>
+#include <gfn/trainer/coupled_trainer.hpp>
 
 namespace examples {
 
@@ -30,6 +31,7 @@ struct TrainingOptions {
   double log_z_rate = 0.1;
   double critic_rate = 5e-3;
   double backward_learning_rate = -1;  // negative: as learning_rate
+  std::string backward_loss = "policy-gradient";
   std::string baseline = "learned";
   double lambda = 0.99;
   double max_kl = 0.01;
@@ -135,6 +137,10 @@ inline void add_method_options(CLI::App& app, TrainingOptions& options) {
          "of the backward policy in rl-b and rl-g, where a\nsmaller one than --learning-rate keeps small batches\nfrom "
          "collapsing; negative: the same",
          "X");
+  option("--backward-loss", options.backward_loss,
+         "of the backward policy in rl-b and rl-g:\npolicy-gradient, or squared (half the square of\ndelta on "
+         "backward walks, without a value function)",
+         "NAME");
   option("--max-kl", options.max_kl, "size of the trust region (rl-t)", "X");
   option("--epsilon", options.epsilon, "share of uniform actions at first, in [0, 1]\n(not rl-*)", "X");
   option("--epsilon-decay", options.epsilon_decay, "what an iteration leaves of it, in [0, 1]", "X");
@@ -187,6 +193,13 @@ inline gfn::Baseline parse_baseline(const std::string& name) {
   return gfn::Baseline::off;
 }
 
+/// The same for the loss of the backward policy.
+inline gfn::BackwardLoss parse_backward_loss(const std::string& name) {
+  if (name == "squared") return gfn::BackwardLoss::squared;
+  gfn::require(name == "policy-gradient", "--backward-loss is '", name, "', there are: policy-gradient, squared");
+  return gfn::BackwardLoss::policy_gradient;
+}
+
 /// Throws std::invalid_argument, naming the option, for what can't be meant.
 inline void check_training_options(const TrainingOptions& o) {
   const auto check_rate = [](const char* name, double rate) {
@@ -210,6 +223,7 @@ inline void check_training_options(const TrainingOptions& o) {
                ", it must be finite");
   gfn::require(std::isfinite(o.max_kl) && o.max_kl > 0, "--max-kl is ", o.max_kl, ", it must be finite and above 0");
   parse_baseline(o.baseline);
+  parse_backward_loss(o.backward_loss);
   check_share("--lambda", o.lambda);
   check_share("--epsilon", o.epsilon);
   check_share("--epsilon-decay", o.epsilon_decay);
@@ -242,10 +256,11 @@ inline std::string describe_training(const TrainingOptions& o) {
   return "--method " + o.method + "\n--hidden " + o.hidden + "\n--critic-hidden " + o.critic_hidden + "\n--batch " +
          std::to_string(o.batch) + "\n--learning-rate " + all_digits(o.learning_rate) + "\n--log-z-rate " +
          all_digits(o.log_z_rate) + "\n--critic-rate " + all_digits(o.critic_rate) + "\n--backward-learning-rate " +
-         all_digits(o.backward_learning_rate) + "\n--max-kl " + all_digits(o.max_kl) + "\n--baseline " + o.baseline +
-         "\n--lambda " + all_digits(o.lambda) + "\n--epsilon " + all_digits(o.epsilon) + "\n--epsilon-decay " +
-         all_digits(o.epsilon_decay) + "\n--anneal-from " + all_digits(o.anneal_from) + "\n--anneal-iterations " +
-         std::to_string(o.anneal_iterations) + "\n--seed " + std::to_string(o.seed);
+         all_digits(o.backward_learning_rate) + "\n--backward-loss " + o.backward_loss + "\n--max-kl " +
+         all_digits(o.max_kl) + "\n--baseline " + o.baseline + "\n--lambda " + all_digits(o.lambda) + "\n--epsilon " +
+         all_digits(o.epsilon) + "\n--epsilon-decay " + all_digits(o.epsilon_decay) + "\n--anneal-from " +
+         all_digits(o.anneal_from) + "\n--anneal-iterations " + std::to_string(o.anneal_iterations) + "\n--seed " +
+         std::to_string(o.seed);
 }
 
 }  // namespace examples
