@@ -61,6 +61,13 @@ TEST_CASE("TableReader reads comments and integers") {
   REQUIRE(reader.next_row());  // only before the header is # special
   CHECK_THROWS_AS(reader.integer(0, 0, 10), gfn::Error);
   CHECK(!TableReader("n\n7", "t.tsv").last_line_has_end());
+  std::string message;
+  try {
+    reader.column("m");
+  } catch (const gfn::Error& error) {
+    message = error.what();
+  }
+  CHECK(message == "'t.tsv', line 3: there is no column 'm', there are n");
   CHECK(outcome("# nothing else\n") == "'t.tsv' is empty, it must begin with a line of column names");
 }
 

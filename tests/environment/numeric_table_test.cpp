@@ -54,14 +54,29 @@ TEST_CASE("read_numeric_table reads the chosen rows and columns") {
 
 TEST_CASE("read_numeric_table refuses what is not there, or is not a number") {
   CHECK(refusal({}) == "'t.tsv', line 2: column 'condition' holds 'a', which is not a finite number");
-  CHECK(refusal({.columns = {"x", "q"}}) == "'t.tsv' has no column 'q', it has condition, x, y");
-  CHECK(refusal({.without = {"conditions"}}) == "'t.tsv' has no column 'conditions', it has condition, x, y");
+  CHECK(refusal({.columns = {"x", "q"}}) == "'t.tsv', line 1: there is no column 'q', there are condition, x, y");
+  CHECK(refusal({.without = {"conditions"}}) ==
+        "'t.tsv', line 1: there is no column 'conditions', there are condition, x, y");
   CHECK(refusal({.columns = {"x"}, .num_rows = 4}) == "'t.tsv', line 4: the table ends after 3 rows, 4 were asked for");
   CHECK(refusal({.columns = {"x"}, .first_row = 4}) ==
         "'t.tsv', line 4: the table ends after 3 rows, 4 were asked for");
   CHECK(refusal({.columns = {"x"}, .first_row = 2, .num_rows = 2}) ==
         "'t.tsv', line 4: the table ends after 3 rows, 4 were asked for");
   CHECK(refusal({.first_row = -1}) == "read_numeric_table: first_row is -1, it must be at least 0");
+}
+
+TEST_CASE("Tables and graphs whose last line has no end are refused") {
+  gfn::TableReader cut("x\ty\n1\t2\n3\t45", "t.tsv");
+  std::string message;
+  try {
+    static_cast<void>(gfn::read_numeric_table(cut));
+  } catch (const gfn::Error& error) {
+    message = error.what();
+  }
+  CHECK(message == "'t.tsv', line 3: the last line has no end, the file may have been cut");
+  const std::string refused = "'g.tsv', line 2: the last line has no end, the file may have been cut";
+  CHECK(graph("parent\tchild\nx\ty") == refused);
+  CHECK(graph("graph\tparent\tchild\nfirst\tx\ty", "first") == refused);
 }
 
 TEST_CASE("read_edge_list reads graphs") {
@@ -74,5 +89,5 @@ TEST_CASE("read_edge_list reads graphs") {
   CHECK(graph(two) == "'g.tsv', line 3: Dag: the edge 1->0 would close a cycle");
   CHECK(graph("parent\tchild\nx\tq\n") == "'g.tsv', line 2: 'q' is not the name of a variable");
   CHECK(graph("parent\tchild\nx\ty\nx\ty\n") == "'g.tsv', line 3: Dag: the edge 0->1 is there already");
-  CHECK(graph("from\tto\nx\ty\n") == "'g.tsv' has no column 'parent', it has from, to");
+  CHECK(graph("from\tto\nx\ty\n") == "'g.tsv', line 1: there is no column 'parent', there are from, to");
 }

@@ -104,7 +104,7 @@ TEST_CASE("Sequence tables that are not as they must be are refused with the lin
   CHECK(refusal(three + "bb\t\t0\n") == "'t.tsv', line 5: column 'y' holds '', which is not a finite number");
   CHECK(refusal(three + "bb\t4\t2\n") ==
         "'t.tsv', line 5: column 'is_mode' holds '2', which is not an integer between 0 and 1");
-  CHECK(refusal("seq\tvalue\tis_mode\n") == "'t.tsv' has no column 'y', it has seq, value, is_mode");
+  CHECK(refusal("seq\tvalue\tis_mode\n") == "'t.tsv', line 1: there is no column 'y', there are seq, value, is_mode");
   CHECK(refusal("") == "'t.tsv' is empty, it must begin with a line of column names");
   // wrong alphabet, wrong length
   CHECK(refusal(three + "bc\t4\t0\n") == "'t.tsv', line 5: the sequence 'bc' is not one of the letters ab");

@@ -47,7 +47,7 @@ resumes() {
 }
 
 bayesian_network() {
-  refuses "has no column 'Q'" --columns A,Q
+  refuses "line 1: there is no column 'Q'" --columns A,Q
   refuses "cannot read 'none'" --data none
   refuses '--samples is 0' --samples 0
   refuses '--guide-threshold is nan' --guide-threshold nan

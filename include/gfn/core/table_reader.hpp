@@ -27,6 +27,7 @@ class TableReader {
       : text_(std::move(text)), name_(std::move(name)), separator_(separator) {
     while (text_.compare(next_, 1, "#") == 0) comments_.emplace_back(next_line_text().substr(1));
     if (!next_line()) gfn::fail("'", name_, "' is empty, it must begin with a line of column names");
+    header_line_ = line_;
     names_.assign(fields_.begin(), fields_.end());
     for (std::size_t i = 0; i < names_.size(); ++i) {
       if (names_[i].empty()) fail("column ", i + 1, " has no name");
@@ -45,13 +46,14 @@ class TableReader {
   const std::vector<std::string>& names() const { return names_; }
   /// The lines before the header, without their #.
   const std::vector<std::string>& comments() const { return comments_; }
-  /// The number of the column with this name; throws gfn::Error, naming those that there are, if there is none.
+  /// The number of the column with this name; throws gfn::Error, with the header's line and the names that there are,
+  /// if there is none.
   int column(std::string_view name) const {
     const auto found = std::find(names_.begin(), names_.end(), name);
     if (found != names_.end()) return static_cast<int>(found - names_.begin());
     std::string all;
     for (const std::string& other : names_) all += (all.empty() ? "" : ", ") + other;
-    gfn::fail("'", name_, "' has no column '", name, "', it has ", all);
+    gfn::fail("'", name_, "', line ", header_line_, ": there is no column '", name, "', there are ", all);
   }
   bool has_column(std::string_view name) const { return std::find(names_.begin(), names_.end(), name) != names_.end(); }
 
@@ -86,6 +88,10 @@ class TableReader {
   int line() const { return line_; }
   /// Whether the last line of the text has an end. One without may have been cut in the middle of a number.
   bool last_line_has_end() const { return text_.ends_with('\n'); }
+  /// Throws gfn::Error, with the number of the last line, where that has no end.
+  void require_last_line_has_end() const {
+    if (!last_line_has_end()) fail("the last line has no end, the file may have been cut");
+  }
   /// Throws gfn::Error with the name of the text, the number of the line and the parts.
   template <class... Parts>
   [[noreturn]] void fail(const Parts&... parts) const {
@@ -122,6 +128,7 @@ class TableReader {
   char separator_;
   std::size_t next_ = 0;  // where the next line begins
   int line_ = 0;
+  int header_line_ = 0;
   std::vector<std::string> comments_;
   std::vector<std::string> names_;
   std::vector<std::string_view> fields_;

@@ -16,7 +16,7 @@ namespace gfn {
 /// Reads a graph on the named nodes from a table with the columns `parent` and `child`; others are passed over. Where
 /// `graph` is not empty, only the rows that have it in the column `graph` count, so that a file can hold several
 /// graphs. Throws gfn::Error, with the line, for an unknown node, an edge that is there already or one that closes a
-/// cycle, and where no row has the wanted `graph`.
+/// cycle, where no row has the wanted `graph`, and for a last line without end.
 template <int MaxNodes = 32>
 [[nodiscard]] Dag<MaxNodes> read_edge_list(TableReader& reader, std::span<const std::string> names,
                                            std::string_view graph = {}) {
@@ -40,6 +40,7 @@ template <int MaxNodes = 32>
     }
   }
   if (!found) reader.fail("the table ends without a graph '", graph, "'");
+  reader.require_last_line_has_end();
   return dag;
 }
 

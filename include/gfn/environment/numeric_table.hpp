@@ -28,9 +28,9 @@ struct NumericTable {
   Eigen::MatrixXd values;          ///< one row per sample, one column per variable
 };
 
-/// Reads the chosen part of a table. Throws gfn::Error for a row with more or fewer fields than the header, a chosen
-/// field that is not a finite number (with the line), a chosen column that is not there, and fewer rows than asked for;
-/// std::invalid_argument for options out of range.
+/// Reads the chosen part of a table. Throws gfn::Error, with the line, for a row with more or fewer fields than the
+/// header, a chosen field that is not a finite number, a chosen column that is not there, fewer rows than asked for, and
+/// a last line without end; std::invalid_argument for options out of range.
 [[nodiscard]] inline NumericTable read_numeric_table(TableReader& reader, const NumericTableOptions& options = {}) {
   require(options.first_row >= 0, "read_numeric_table: first_row is ", options.first_row, ", it must be at least 0");
   NumericTable table;
@@ -50,6 +50,7 @@ struct NumericTable {
       for (const int column : columns) values.push_back(reader.number(column));
   if (const long long wanted = options.num_rows < 0 ? first : end; row < wanted)
     reader.fail("the table ends after ", row, " rows, ", wanted, " were asked for");
+  reader.require_last_line_has_end();
 
   const auto num_columns = static_cast<Eigen::Index>(columns.size());
   const auto num_rows = static_cast<Eigen::Index>(std::min(row, end) - first);

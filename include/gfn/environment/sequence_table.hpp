@@ -67,7 +67,7 @@ class SequenceTableReader {
       if (mode_column_ != none) table_.modes[i] = reader_.integer(mode_column_, 0, 1) == 1;
     }
     if (rows < count) fail_missing(rows);
-    if (!reader_.last_line_has_end()) reader_.fail("the last line has no end, the file may have been cut");
+    reader_.require_last_line_has_end();
     return std::move(table_);
   }
 

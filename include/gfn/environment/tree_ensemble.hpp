@@ -97,7 +97,7 @@ class TreeEnsembleReader {
     while (reader_.next_row()) read_node();
     end_tree();
     const int count = static_cast<int>(roots_.size());
-    if (!reader_.last_line_has_end()) reader_.fail("the last line has no end, the file may have been cut");
+    reader_.require_last_line_has_end();
     if (count == 0) reader_.fail("the file ends here, without a tree");
     if (options_.num_trees > 0 && count != options_.num_trees)
       reader_.fail("the file ends here, after ", count, " of ", options_.num_trees, " trees");
