@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <fstream>
 #include <limits>
+#include <optional>
 #include <span>
 #include <stdexcept>
 #include <string>
@@ -48,9 +49,10 @@ std::string refusal(const std::string& text, const SequenceTableOptions& options
   return "accepted";
 }
 
-std::string refusal(const RewardTransformOptions& options, double largest = 1) {
+std::string refusal(const RewardTransformOptions& options, std::optional<double> largest = {}) {
   try {
-    RewardTransform transform(options, largest);
+    const RewardTransform transform = largest ? RewardTransform(options, *largest) : RewardTransform(options);
+    static_cast<void>(transform);
   } catch (const std::invalid_argument& error) {
     return error.what();
   }
@@ -169,6 +171,10 @@ TEST_CASE("Rewards are transformed in the paper's order") {
         "RewardTransform: the largest value, 0, can't be scaled to 10");
   CHECK(refusal(RewardTransformOptions{.maximum = 10}, -1) ==
         "RewardTransform: the largest value, -1, can't be scaled to 10");
+  CHECK(refusal(RewardTransformOptions{.maximum = 10}) ==
+        "RewardTransform: maximum is 10, but the largest value of all objects is not given, which is to be scaled to "
+        "it");
+  CHECK(refusal(RewardTransformOptions{.maximum = 10}, 1) == "accepted");
 }
 
 TEST_CASE("A table is the reward of sequence environments") {

@@ -11,12 +11,15 @@
 #include <fstream>
 #include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include <gfn/core/random.hpp>
 #include <gfn/core/table_reader.hpp>
 #include <gfn/environment/alphabet.hpp>
 #include <gfn/environment/reward_transform.hpp>
 #include <gfn/environment/sequence.hpp>
+#include <gfn/environment/sequence_table.hpp>
 #include <gfn/environment/traits.hpp>
 #include <gfn/testing/environment_laws.hpp>
 
@@ -64,6 +67,43 @@ std::vector<Leaf> leaves(const TreeEnsemble& trees, int node, const std::array<s
   std::vector<Leaf> all = leaves(trees, n.left, left);
   for (const Leaf& leaf : leaves(trees, n.right, right)) all.push_back(leaf);
   return all;
+}
+
+/// Trees that ask random questions, those of one place more than once on the way down too.
+TreeEnsemble random_trees(const gfn::SequenceOptions& shape, int trees, int inner_nodes) {
+  gfn::Stream stream(1, gfn::Purpose::user, static_cast<std::uint64_t>(shape.length), 0);
+  std::vector<TreeEnsemble::Node> nodes;
+  std::vector<int> roots;
+  for (int tree = 0; tree < trees; ++tree) {
+    roots.push_back(static_cast<int>(nodes.size()));
+    std::vector<std::size_t> leaves{nodes.size()};
+    nodes.push_back({.value = stream.normal()});
+    for (int i = 0; i < inner_nodes; ++i) {  // a leaf becomes a node with two leaves
+      std::size_t& leaf = leaves[static_cast<std::size_t>(stream.below(static_cast<int>(leaves.size())))];
+      const int left = static_cast<int>(nodes.size());
+      nodes[leaf] = {.place = stream.below(shape.length),
+                     .symbol = stream.below(shape.alphabet_size),
+                     .left = left,
+                     .right = left + 1};
+      nodes.push_back({.value = stream.normal()});
+      nodes.push_back({.value = stream.normal()});
+      leaf = static_cast<std::size_t>(left);
+      leaves.push_back(static_cast<std::size_t>(left) + 1);
+    }
+  }
+  return {shape, 0.25, std::move(nodes), std::move(roots)};
+}
+
+/// The folder of the sEH data, or nothing.
+std::filesystem::path seh_folder() {
+  const std::filesystem::path folder = GFN_DATA_DIR;
+  if (std::filesystem::exists(folder / "sehstr_gbt_trees.tsv")) return folder;
+  WARN("skipped: no sEH data in the folder GFN_DATA_DIR = '" << folder.string() << "'");
+  return {};
+}
+
+TreeEnsemble read_seh(const std::filesystem::path& folder) {
+  return gfn::read_tree_ensemble(folder / "sehstr_gbt_trees.tsv", {.num_trees = 100});
 }
 
 /// The part of all sequences of 6 symbols of 18 that come to both leaves.
@@ -140,13 +180,38 @@ TEST_CASE("Trees that are not as they must be are refused with the line") {
                   std::invalid_argument);
 }
 
-TEST_CASE("The sEH trees give the reference predictions") {
-  const std::filesystem::path folder = GFN_DATA_DIR;
-  if (!std::filesystem::exists(folder / "sehstr_gbt_trees.tsv")) {
-    WARN("skipped: no sEH data in the folder GFN_DATA_DIR = '" << folder.string() << "'");
-    return;
+TEST_CASE("Tabulated trees have the values of one sequence at a time") {
+  for (const gfn::SequenceOptions& shape :
+       {gfn::SequenceOptions{.length = 1, .alphabet_size = 5}, gfn::SequenceOptions{.length = 2, .alphabet_size = 4},
+        gfn::SequenceOptions{.length = 3, .alphabet_size = 5}, gfn::SequenceOptions{.length = 5, .alphabet_size = 3},
+        gfn::SequenceOptions{.length = 7, .alphabet_size = 2}, gfn::SequenceOptions{.length = 3, .alphabet_size = 1}}) {
+    CAPTURE(shape.length, shape.alphabet_size);
+    const TreeEnsemble trees = random_trees(shape, 20, 15);
+    const gfn::Alphabet letters(std::string("abcde").substr(0, static_cast<std::size_t>(shape.alphabet_size)));
+    const gfn::SequenceTable table = gfn::tabulate(trees, letters);
+    CHECK(table.sequence_options() == shape);
+    CHECK(table.modes.empty());
+    CHECK(static_cast<double>(table.values.size()) == std::pow(shape.alphabet_size, shape.length));
+    double worst = 0;
+    std::vector<Symbol> sequence(static_cast<std::size_t>(shape.length));
+    for (std::size_t i = 0; i < table.values.size(); ++i) {
+      for (std::size_t place = sequence.size(), rest = i; place-- > 0;
+           rest /= static_cast<std::size_t>(shape.alphabet_size))
+        sequence[place] = static_cast<Symbol>(rest % static_cast<std::size_t>(shape.alphabet_size));
+      worst = std::max(worst, std::abs(table.values[i] - trees(sequence)));
+    }
+    CHECK(worst < 1e-12);
   }
-  const TreeEnsemble trees = gfn::read_tree_ensemble(folder / "sehstr_gbt_trees.tsv", {.num_trees = 100});
+  const TreeEnsemble trees = random_trees({.length = 2, .alphabet_size = 3}, 1, 2);
+  CHECK_THROWS_AS(gfn::tabulate(trees, gfn::Alphabet("ab")), std::invalid_argument);
+  const TreeEnsemble large = random_trees({.length = 16, .alphabet_size = 4}, 1, 2);
+  CHECK_THROWS_AS(gfn::tabulate(large, gfn::Alphabet("ACGT")), std::invalid_argument);
+}
+
+TEST_CASE("The sEH trees give the reference predictions") {
+  const std::filesystem::path folder = seh_folder();
+  if (folder.empty()) return;
+  const TreeEnsemble trees = read_seh(folder);
   CHECK(trees.nodes().size() == 6100);
   CHECK(trees.baseline() == 4.494287880695628);
 
@@ -192,3 +257,49 @@ TEST_CASE("The sEH trees give the reference predictions") {
   CHECK(std::abs(mean - 4.494294059) < 5.1e-10);
   CHECK(std::abs(square - 1.264517078) < 5.1e-10);
 }
+
+#ifdef GFN_TEST_OPTIMIZED  // 34 million values take too long without
+TEST_CASE("The sEH table gives the reference values") {
+  const std::filesystem::path folder = seh_folder();
+  if (folder.empty()) return;
+  const gfn::Alphabet blocks("0123456789abcdefgh");
+  const TreeEnsemble trees = read_seh(folder);
+  const gfn::SequenceTable table = gfn::tabulate(trees, blocks);
+  REQUIRE(table.values.size() == 34012224);
+  double worst = 0;
+  for (std::size_t i = 0; i < table.values.size(); i += 9973) {
+    std::array<Symbol, 6> sequence;
+    for (std::size_t place = 6, rest = i; place-- > 0; rest /= 18) sequence[place] = static_cast<Symbol>(rest % 18);
+    worst = std::max(worst, std::abs(table.values[i] - trees(sequence)));
+  }
+  CHECK(worst < 1e-12);
+
+  const auto [least, largest] = std::minmax_element(table.values.begin(), table.values.end());
+  CHECK(std::abs(*least + 2.610013468) < 5.1e-10);
+  CHECK(std::abs(*largest - 7.033253065) < 5.1e-10);
+  std::array<Symbol, 6> best;
+  auto number = largest - table.values.begin();
+  for (std::size_t place = 6; place-- > 0; number /= 18) best[place] = static_cast<Symbol>(number % 18);
+  CHECK(blocks.text(best) == "ag550c");
+
+  const auto count = static_cast<double>(table.values.size());
+  double sum = 0, squares = 0;
+  for (const double y : table.values) sum += y;
+  for (const double y : table.values) squares += (y - sum / count) * (y - sum / count);
+  CHECK(std::abs(sum / count - 4.494294059) < 5.1e-10);
+  CHECK(std::abs(squares / count - 1.264517078) < 5.1e-10);
+
+  const std::vector<bool> modes = gfn::top_modes(table.values, {.fraction = 0.001});
+  CHECK(std::count(modes.begin(), modes.end(), true) == 34012);
+
+  // This library's own figures: there are none to compare them with. They tell when a change of it changes them.
+  const gfn::TableReward reward(table, {.floor = 1e-3, .exponent = 6, .maximum = 10});
+  double rewards = 0, reward_squares = 0;
+  for (const double log_r : reward.table()) {
+    rewards += std::exp(log_r);
+    reward_squares += std::exp(2 * log_r);
+  }
+  CHECK(std::abs(std::log(rewards) - 17.5523939972) < 1e-9);
+  CHECK(std::abs(reward_squares / rewards - 2.454497601) < 1e-9);
+}
+#endif

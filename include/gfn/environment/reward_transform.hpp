@@ -25,9 +25,15 @@ struct RewardTransformOptions {
 /// R(y) of RewardTransformOptions, by way of its logarithm. It grows with y.
 class RewardTransform {
  public:
+  /// Without scale. Throws std::invalid_argument for options out of range, and for a maximum that is not 0: the scale
+  /// needs the largest value.
+  explicit RewardTransform(const RewardTransformOptions& options = {}) : RewardTransform(options, 1) {
+    require(options.maximum == 0, "RewardTransform: maximum is ", options.maximum,
+            ", but the largest value of all objects is not given, which is to be scaled to it");
+  }
   /// `largest` is the largest y of all objects; it matters only where R is scaled. Throws std::invalid_argument for
   /// options out of range.
-  explicit RewardTransform(const RewardTransformOptions& options = {}, double largest = 1) : options_(options) {
+  RewardTransform(const RewardTransformOptions& options, double largest) : options_(options) {
     require(std::isfinite(options.sigmoid_slope) && options.sigmoid_slope >= 0, "RewardTransform: sigmoid_slope is ",
             options.sigmoid_slope, ", it must be finite and at least 0");
     require(options.floor < -minus_infinity<>, "RewardTransform: floor is ", options.floor,

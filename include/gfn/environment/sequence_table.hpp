@@ -45,6 +45,20 @@ struct SequenceTableOptions {
 
 namespace detail {
 
+/// kᴸ, the number of entries of a table. Throws std::invalid_argument, with the caller's name, where that does not fit
+/// into an int.
+inline std::size_t table_size(const char* caller, const SequenceOptions& options) {
+  const auto size = static_cast<std::size_t>(options.alphabet_size);
+  std::size_t count = 1;
+  require(options.length >= 1, caller, ": the length is ", options.length, ", it must be at least 1");
+  for (int i = 0; i < options.length; ++i) {
+    require(count <= std::size_t{std::numeric_limits<int>::max()} / size, caller, ": ", options.length, " symbols of ",
+            size, " make more sequences than a table may have, ", std::numeric_limits<int>::max());
+    count *= size;
+  }
+  return count;
+}
+
 /// Reads a SequenceTable: see there.
 class SequenceTableReader {
  public:
@@ -56,7 +70,7 @@ class SequenceTableReader {
         mode_column_(optional_column(options.mode_column)) {}
 
   SequenceTable read() {
-    const std::size_t count = num_sequences();
+    const std::size_t count = table_size("read_sequence_table", table_.sequence_options());
     table_.values.resize(count);
     if (mode_column_ != none) table_.modes.resize(count);
     if (sequence_column_ != none) lines_.resize(count);
@@ -73,18 +87,6 @@ class SequenceTableReader {
 
  private:
   int optional_column(const std::string& column) const { return column.empty() ? none : reader_.column(column); }
-
-  std::size_t num_sequences() const {
-    const auto size = static_cast<std::size_t>(table_.alphabet.size());
-    std::size_t count = 1;
-    require(table_.length >= 1, "read_sequence_table: the length is ", table_.length, ", it must be at least 1");
-    for (int i = 0; i < table_.length; ++i) {
-      require(count <= std::size_t{std::numeric_limits<int>::max()} / size, "read_sequence_table: ", table_.length,
-              " symbols of ", size, " make more sequences than a table may have, ", std::numeric_limits<int>::max());
-      count *= size;
-    }
-    return count;
-  }
 
   std::size_t in_order(std::size_t rows) const {
     if (rows == table_.values.size()) reader_.fail("there is a row too many, there are ", rows, " sequences");

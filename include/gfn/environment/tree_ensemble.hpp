@@ -12,14 +12,17 @@
 #include <string>
 #include <string_view>
 #include <system_error>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
 #include <gfn/core/action.hpp>
 #include <gfn/core/error.hpp>
 #include <gfn/core/table_reader.hpp>
+#include <gfn/environment/alphabet.hpp>
 #include <gfn/environment/sequence_reward.hpp>
 #include <gfn/environment/sequence_state.hpp>
+#include <gfn/environment/sequence_table.hpp>
 
 namespace gfn {
 
@@ -77,6 +80,134 @@ class TreeEnsemble {
   std::vector<Node> nodes_;
   std::vector<int> roots_;
 };
+
+namespace detail {
+
+/// Evaluates a TreeEnsemble on all sequences: see for_each_value.
+///
+/// Depth first over prefixes: what a symbol decides is taken out of the trees as soon as it stands, so that deeper
+/// levels have less to do. Once all but the last two places a, b stand, what is left of the trees becomes a sum of terms
+/// c, c·1[a = s], c·1[b = t] and c·1[a = s, b = t] (a node that asks for a = s is left + 1[a = s]·(right − left)), which
+/// is then added up for all pairs of symbols.
+template <class Visit>
+class TreeTabulator {
+ public:
+  TreeTabulator(const TreeEnsemble& trees, const Visit& visit)
+      : length_(trees.sequence_options().length),
+        size_(trees.sequence_options().alphabet_size),
+        visit_(visit),
+        levels_(static_cast<std::size_t>(std::max(length_ - 1, 1))),
+        terms_(at(size_ + 1) * at(size_ + 1)) {
+    Level& top = levels_[0];
+    top.nodes.assign(trees.nodes().begin(), trees.nodes().end());
+    top.roots.assign(trees.roots().begin(), trees.roots().end());
+    top.sum = trees.baseline();
+  }
+
+  void run() { descend(0); }
+
+ private:
+  using Node = TreeEnsemble::Node;
+  /// The trees after some places stand; those that are decided are in the sum.
+  struct Level {
+    std::vector<Node> nodes;
+    std::vector<int> roots;
+    double sum = 0;
+  };
+
+  static std::size_t at(int i) { return static_cast<std::size_t>(i); }
+
+  void descend(int place) {
+    if (place >= length_ - 2) return add_up(levels_[at(place)]);
+    for (int symbol = 0; symbol < size_; ++symbol) {
+      decide(levels_[at(place)], place, symbol, levels_[at(place + 1)]);
+      descend(place + 1);
+    }
+  }
+
+  static void decide(const Level& above, int place, int symbol, Level& below) {
+    below.nodes.clear();
+    below.roots.clear();
+    below.sum = above.sum;
+    for (const int root : above.roots) {
+      const int copy = decide(above.nodes, root, place, symbol, below.nodes);
+      if (below.nodes[at(copy)].place == none) {
+        below.sum += below.nodes[at(copy)].value;
+        below.nodes.pop_back();
+      } else {
+        below.roots.push_back(copy);
+      }
+    }
+  }
+  /// Copies a tree without the nodes that ask for the place; gives the number of the copy's root.
+  static int decide(const std::vector<Node>& from, int root, int place, int symbol, std::vector<Node>& to) {
+    const Node* n = &from[at(root)];
+    while (n->place == place) n = &from[at(n->symbol == symbol ? n->right : n->left)];
+    const int copy = static_cast<int>(to.size());
+    to.push_back(*n);
+    if (n->place == none) return copy;
+    const int left = decide(from, n->left, place, symbol, to);
+    const int right = decide(from, n->right, place, symbol, to);
+    to[at(copy)].left = left;
+    to[at(copy)].right = right;
+    return copy;
+  }
+
+  /// All sequences of the last two places; of the last one where there is just one.
+  void add_up(const Level& level) {
+    std::fill(terms_.begin(), terms_.end(), 0.0);
+    terms_.back() = level.sum;
+    for (const int root : level.roots) add_terms(level.nodes, root, size_, size_, 1);
+    const double* const any = &terms_[at(size_) * at(size_ + 1)];
+    for (int first = 0; first < (length_ > 1 ? size_ : 1); ++first) {
+      const double* const row = &terms_[at(first) * at(size_ + 1)];
+      const double sum = length_ > 1 ? any[size_] + row[size_] : any[size_];
+      for (int last = 0; last < size_; ++last) visit_(length_ > 1 ? sum + any[last] + row[last] : sum + any[last]);
+    }
+  }
+  /// Adds sign · (what is left of a tree) · 1[a = first] · 1[b = last]; a symbol that is size_ stands for any.
+  void add_terms(const std::vector<Node>& nodes, int root, int first, int last, double sign) {
+    const Node& n = nodes[at(root)];
+    if (n.place == none) {
+      terms_[at(first) * at(size_ + 1) + at(last)] += sign * n.value;
+      return;
+    }
+    const bool is_last = n.place == length_ - 1;
+    const int known = is_last ? last : first;
+    if (known != size_) return add_terms(nodes, known == n.symbol ? n.right : n.left, first, last, sign);
+    const int first_here = is_last ? first : n.symbol, last_here = is_last ? n.symbol : last;
+    add_terms(nodes, n.left, first, last, sign);
+    add_terms(nodes, n.right, first_here, last_here, sign);
+    add_terms(nodes, n.left, first_here, last_here, -sign);
+  }
+
+  int length_, size_;
+  const Visit& visit_;
+  std::vector<Level> levels_;  // by the number of places that stand
+  std::vector<double> terms_;  // (k + 1) x (k + 1), by the symbols of a and b
+};
+
+}  // namespace detail
+
+/// Calls visit(f(x)) for all kᴸ sequences x in lexicographic order, much faster than one by one: 18⁶ = 34 million values
+/// of 100 trees of 31 leaves take about a second. They agree with operator() to rounding.
+template <class Visit>
+void for_each_value(const TreeEnsemble& trees, const Visit& visit) {
+  static_assert(std::is_invocable_v<const Visit&, double>, "for_each_value: needs `void visit(double)`");
+  detail::TreeTabulator<Visit>(trees, visit).run();
+}
+
+/// All values as a table: 8 kᴸ bytes, 272 MB for 18⁶ sequences. Throws std::invalid_argument for an alphabet of another
+/// size than the trees', and where there are more sequences than an int can number.
+[[nodiscard]] inline SequenceTable tabulate(const TreeEnsemble& trees, const Alphabet& alphabet) {
+  const SequenceOptions options = trees.sequence_options();
+  require(alphabet.size() == options.alphabet_size, "tabulate: the alphabet has ", alphabet.size(),
+          " letters, the trees are of ", options.alphabet_size, " symbols");
+  SequenceTable table{alphabet, options.length, {}, {}};
+  table.values.reserve(detail::table_size("tabulate", options));
+  for_each_value(trees, [&](double value) { table.values.push_back(value); });
+  return table;
+}
 
 /// What a file of trees is for.
 struct TreeEnsembleOptions {
