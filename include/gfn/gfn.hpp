@@ -57,6 +57,7 @@
 #include <gfn/exact/indexed_distribution.hpp>
 #include <gfn/exact/metrics.hpp>
 #include <gfn/exact/policy_table.hpp>
+#include <gfn/exact/sample_target.hpp>
 #include <gfn/exact/state_graph.hpp>
 #include <gfn/exact/trajectories.hpp>
 #include <gfn/exact/values.hpp>

@@ -100,7 +100,10 @@ void check_numbers(const Env& env) {
     const std::int64_t number = env.index(graph.state(row));
     numbers.insert(number);
     inverse = inverse && env.state(number) == graph.state(row);
-    if (graph.can_exit(row)) objects.insert(env.object_index(graph.state(row)));
+    if (!graph.can_exit(row)) continue;
+    const std::int64_t object = env.object_index(graph.state(row));
+    objects.insert(object);
+    inverse = inverse && env.object(object) == graph.state(row);
   }
   for (const gfn::exact::Edge& edge : graph.edges())
     sorted = sorted && env.index(graph.state(edge.source)) < env.index(graph.state(edge.child));

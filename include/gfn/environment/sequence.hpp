@@ -61,6 +61,13 @@ class SequenceEnvironment {
   std::int64_t object_index(const State& s) const {
     return static_cast<std::int64_t>(sequence_index(symbols(s), alphabet_size()));
   }
+  /// The complete sequence of that number.
+  State object(std::int64_t index) const {
+    State s = initial_state();
+    for (int i = length() - 1; i >= 0; --i, index /= alphabet_size())
+      s[i] = static_cast<Symbol>(index % alphabet_size());
+    return s;
+  }
 
  protected:
   SequenceEnvironment(const SequenceOptions& options, Reward function)

@@ -3,6 +3,7 @@
 
 #include <cmath>
 #include <cstddef>
+#include <span>
 #include <vector>
 
 #include <gfn/core/error.hpp>
@@ -60,15 +61,19 @@ template <ForwardEnvironment E>
   return log_partition(StateGraph<E>(env));
 }
 
-/// P*(x) = R(x)/Z*. Throws gfn::Error where every reward is 0.
-template <class E>
-[[nodiscard]] std::vector<double> target_distribution(const StateGraph<E>& graph) {
-  const double log_z = log_partition(graph);
+/// P*(x) = R(x)/Z* from all log-rewards, in their order. Throws gfn::Error where every reward is 0.
+[[nodiscard]] inline std::vector<double> target_distribution(std::span<const double> log_rewards) {
+  const double log_z = log_sum_exp(log_rewards);
   if (log_z == minus_infinity<>)
-    fail("target_distribution: the reward of all ", graph.terminal_rows().size(), " terminating states is 0");
-  std::vector<double> p(graph.log_rewards().begin(), graph.log_rewards().end());
+    fail("target_distribution: the reward of all ", log_rewards.size(), " terminating states is 0");
+  std::vector<double> p(log_rewards.begin(), log_rewards.end());
   for (double& x : p) x = std::exp(x - log_z);
   return p;
+}
+/// The same for the terminating states of a graph.
+template <class E>
+[[nodiscard]] std::vector<double> target_distribution(const StateGraph<E>& graph) {
+  return target_distribution(graph.log_rewards());
 }
 template <ForwardEnvironment E>
 [[nodiscard]] std::vector<double> target_distribution(const E& env) {
