@@ -87,6 +87,13 @@ TEST_CASE("BitSequenceReward counts the wrong bits to the nearest mode") {
     CHECK(near("11111111").mode == 0);  // the first of two
     CHECK(near("00100000").mode == 2);
     CHECK(near("00100000").distance == 1);
+    const auto within = [&](const std::string& bits, int distance) {
+      return reward.modes_within(env.symbols(sequence(env, bits)), distance);
+    };
+    CHECK(within("11111111", 3).empty());
+    CHECK(within("11111111", 4) == std::vector<int>{0, 1});
+    CHECK(within("11110000", 0) == std::vector<int>{1});
+    CHECK(within("00100000", 8) == std::vector<int>{0, 1, 2});
   }
 }
 

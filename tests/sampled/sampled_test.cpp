@@ -12,9 +12,11 @@
 #include <stdexcept>
 #include <vector>
 
+#include <gfn/environment/bit_sequence.hpp>
 #include <gfn/environment/hypergrid.hpp>
 #include <gfn/environment/sequence.hpp>
 #include <gfn/exact/distribution.hpp>
+#include <gfn/exact/sample_target.hpp>
 #include <gfn/exact/trajectories.hpp>
 #include <gfn/policy/uniform.hpp>
 
@@ -62,21 +64,6 @@ Bounds exact_bounds(const StateGraph<E>& graph, const gfn::exact::ForwardLogProb
   return bounds;
 }
 
-/// Samples of the target.
-template <class E>
-std::vector<gfn::StateOf<E>> draw_target(const StateGraph<E>& graph, int count) {
-  const Numbers target = gfn::exact::target_distribution(graph);
-  gfn::Stream stream(3, gfn::Purpose::user, 0, 0);
-  std::vector<gfn::StateOf<E>> objects;
-  for (int i = 0; i < count; ++i) {
-    double u = stream.uniform();
-    std::size_t x = 0;
-    while (x + 1 < target.size() && (u -= target[x]) >= 0) ++x;
-    objects.push_back(graph.state(graph.terminal_rows()[x]));
-  }
-  return objects;
-}
-
 template <class E>
 void check_likelihoods(const E& env) {
   const StateGraph graph(env);
@@ -109,7 +96,7 @@ void check_bounds(const E& env) {
   const auto log_b = gfn::exact::backward_log_probabilities(graph, backward);
   const Bounds exact = exact_bounds(graph, gfn::exact::forward_log_probabilities(graph, forward), log_b);
   const gfn::Random random(6);
-  const auto objects = draw_target(graph, 3000);
+  const auto objects = gfn::exact::sample_target(graph, 3000, random);
   const Estimate lower = gfn::sampled::evidence_lower_bound(env, forward, backward, 3000, random);
   const Estimate upper = gfn::sampled::evidence_upper_bound(env, forward, backward, std::span(objects), random);
   check_near(lower, exact.lower);
@@ -232,4 +219,29 @@ TEST_CASE("Modes are counted once") {
   CHECK(modes.count() == 2);
   CHECK(std::vector<std::size_t>(modes.found().begin(), modes.found().end()) == std::vector<std::size_t>{2, 0});
   CHECK_THROWS_AS(modes.add(4), std::invalid_argument);
+}
+
+TEST_CASE("Modes of bit sequences are counted by the samples that come near to them") {
+  const gfn::SlotBitSequence env(gfn::BitSequenceReward({"00000000", "00001111", "11111111"}, {.word_size = 2}));
+  auto found = gfn::sampled::ModesFound::all(env.reward().codebook().size());
+  CHECK(found.total() == 3);
+  const auto add = [&](std::vector<gfn::Symbol> words, int distance) {
+    std::vector<int> modes = env.reward().modes_within(words, distance);
+    for (const int mode : modes) found.add(static_cast<std::size_t>(mode));
+    return modes;
+  };
+  CHECK(add({0, 0, 1, 3}, 0).empty());  // 00000111
+  CHECK(found.count() == 0);
+  CHECK(add({0, 0, 1, 3}, 1) == std::vector<int>{1});
+  CHECK(add({0, 0, 0, 3}, 2) == std::vector<int>{0, 1});  // two at once
+  CHECK(found.count() == 2);
+  CHECK(add({3, 3, 3, 3}, 0) == std::vector<int>{2});
+  CHECK(found.count() == 3);
+
+  // Samples of the target itself, and as many of the uniform policy, among 2^8.
+  auto forward = gfn::uniform_forward(env);
+  auto by_policy = gfn::sampled::ModesFound::all(3);
+  for (const auto& x : gfn::sampled::sample_objects(env, forward, 2000, gfn::Random(1)))
+    for (const int mode : env.reward().modes_within(env.symbols(x), 1)) by_policy.add(static_cast<std::size_t>(mode));
+  CHECK(by_policy.count() == 3);
 }

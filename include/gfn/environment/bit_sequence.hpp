@@ -90,17 +90,35 @@ class BitSequenceReward {
   /// The mode that is nearest to a complete sequence, the first of several.
   Nearest nearest(std::span<const Symbol> words) const {
     Nearest best{0, static_cast<int>(codebook_[0].size()) + 1};
-    for (std::size_t mode = 0; mode < codebook_.size(); ++mode) {
-      int distance = 0;
-      for (std::size_t i = 0; i < words.size(); ++i)
-        distance += std::popcount(static_cast<unsigned>(words[i] ^ words_[mode * words.size() + i]));
-      if (distance < best.distance) best = {static_cast<int>(mode), distance};
-    }
+    for (int mode = 0; mode < static_cast<int>(codebook_.size()); ++mode)
+      if (const int distance = this->distance(words, mode); distance < best.distance) best = {mode, distance};
     return best;
+  }
+
+  /// The numbers of the modes within a Hamming distance of a complete sequence. With sampled::ModesFound this counts the
+  /// modes that samples have come near to, as there are too many sequences to number those:
+  ///
+  ///     auto found = gfn::sampled::ModesFound::all(reward.codebook().size());
+  ///     for (const auto& x : gfn::sampled::sample_objects(env, forward, 1000, random))
+  ///       for (const int mode : reward.modes_within(env.symbols(x), 28)) found.add(mode);
+  std::vector<int> modes_within(std::span<const Symbol> words, int distance) const {
+    std::vector<int> modes;
+    for (int mode = 0; mode < static_cast<int>(codebook_.size()); ++mode)
+      if (this->distance(words, mode) <= distance) modes.push_back(mode);
+    return modes;
   }
 
  private:
   std::size_t word_size() const { return static_cast<std::size_t>(options_.word_size); }
+
+  /// The Hamming distance of a sequence from a mode, in bits.
+  int distance(std::span<const Symbol> words, int mode) const {
+    int distance = 0;
+    const std::size_t first = static_cast<std::size_t>(mode) * words.size();
+    for (std::size_t i = 0; i < words.size(); ++i)
+      distance += std::popcount(static_cast<unsigned>(words[i] ^ words_[first + i]));
+    return distance;
+  }
 
   void add_words(const std::string& mode) {
     require(mode.size() == codebook_[0].size() && mode.find_first_not_of("01") == std::string::npos,

@@ -128,9 +128,12 @@ template <class State, class Distance>
 }
 
 /// Counts the modes that have been seen so far, each once (Niu et al. 2024 show it as many new objects an evaluation as
-/// there are modes). Objects are known by their numbers.
+/// there are modes). Objects are known by their numbers. Where there are too many to be numbered, the modes themselves
+/// can be: see BitSequenceReward::modes_within.
 class ModesFound {
  public:
+  /// For modes that are numbered without other objects, 0 to count − 1.
+  static ModesFound all(std::size_t count) { return ModesFound(std::vector<bool>(count, true)); }
   /// Which objects are modes.
   explicit ModesFound(std::vector<bool> modes)
       : missing_(std::move(modes)), total_(static_cast<int>(std::count(missing_.begin(), missing_.end(), true))) {}
