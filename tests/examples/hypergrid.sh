@@ -9,7 +9,7 @@ cd "$folder"
 
 tiny=(--batch 8 --hidden 16 --critic-hidden 16)
 small=("${tiny[@]}" --side 6 --evaluate-every 5)
-methods=(tb-u tb-b rl-u rl-b)
+methods=(tb-u tb-b db-u db-b subtb-u subtb-b fm rl-u rl-b rl-g rl-t q-much)
 
 fail() {
   printf 'FAILED: %s\n' "$*"
@@ -56,8 +56,15 @@ bad_input() {
     $n "$share is -0.1" $share -0.1 --method tb-u
     $n "$share is nan" $share nan --method tb-u
   done
-  $n 'rl-u samples from its own' --epsilon 0.1
-  $n 'rl-b samples from its own' --epsilon 0.1 --method rl-b
+  for method in rl-u rl-b rl-g rl-t q-much; do
+    $n "--epsilon is 0.1, but $method samples from its own" --epsilon 0.1 --method $method
+  done
+  for bound in 0 -1 nan inf; do
+    $n "--max-kl is $bound, it must be finite and above 0" --max-kl $bound --method rl-t
+  done
+  $n "--baseline is 'foo', there are: learned, constant, off" --baseline foo
+  $n '--backward-learning-rate is nan' --backward-learning-rate nan --method rl-b
+  $n '--checkpoint: q-much has none' --method q-much --checkpoint state
   for count in --batch --iterations; do
     $n "$count is 0" $count 0
     $n "$count is -1" $count -1
@@ -114,8 +121,9 @@ same_seed_same_log() {
 
 resume() {
   for method in "${methods[@]}"; do
+    [[ $method == q-much ]] && continue # has no checkpoint
     local options=(--method "$method")
-    [[ $method == tb-* ]] && options+=(--epsilon 0.5 --epsilon-decay 0.95)
+    [[ $method == rl-* ]] || options+=(--epsilon 0.5 --epsilon-decay 0.95)
     run "${options[@]}" --iterations 30 --log whole
     run "${options[@]}" --iterations 12 --log parts --checkpoint state
     cp state early
