@@ -106,12 +106,14 @@ void train_all(const Plan& plan, const Experiment& experiment) {
   const examples::SequenceTask& task = examples::sequence_task(plan.environment);
   gfn::require(task.file.empty() || !plan.data.empty(), "--data: the folder with ", task.file, " is needed");
   const gfn::SequenceTable table = task.file.empty() ? examples::synthetic_table(task.table)
-                                                     : examples::read_table(plan.data + "/" + task.file, task.table);
+                                                     : examples::read_table(plan.data + "/" + task.file, task);
   const gfn::SlotSequence env{gfn::TableReward(table, task.transform)};
   using E = std::remove_const_t<decltype(env)>;
   train_all(
       env, plan, experiment, [](const E& e) { return gfn::ReplayGuide(e); },
-      [&](const examples::TrainingOptions& options) { return examples::ModesProbe<E>(env, table, options.seed); });
+      [&](const examples::TrainingOptions& options) {
+        return examples::ModesProbe<E>(env, table, task, options.seed);
+      });
 }
 
 // --- what comes out ---

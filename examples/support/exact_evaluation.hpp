@@ -2,7 +2,8 @@
 #pragma once
 
 #include <cmath>
-#include <limits>
+#include <optional>
+#include <span>
 #include <vector>
 
 #include <gfn/gfn.hpp>
@@ -16,20 +17,30 @@ struct Distances {
   double mean_reward_ratio = std::nan("");
 };
 
-/// The target of an environment that can be enumerated, and the distance of distributions from it.
+/// The target of an environment that can be enumerated, and the distance of distributions from it. Distributions are
+/// aligned with log_rewards().
 template <class E>
 class ExactEvaluation {
  public:
-  explicit ExactEvaluation(const E& env)
-      : graph_(env), target_(gfn::exact::target_distribution(graph_)), log_z_(gfn::exact::log_partition(graph_)) {}
+  explicit ExactEvaluation(const E& env) : env_(env), graph_(env), log_rewards_(graph_->log_rewards()) {}
+  /// By the numbers of the states, with the log-rewards of all objects by theirs, which must stay where they are. That
+  /// takes so much time that it is done in the end only.
+  ExactEvaluation(const E& env, std::span<const double> log_rewards) : env_(env), log_rewards_(log_rewards) {}
+  ExactEvaluation(const ExactEvaluation&) = delete;
+  ExactEvaluation& operator=(const ExactEvaluation&) = delete;
 
-  const gfn::exact::StateGraph<E>& graph() const { return graph_; }
+  bool only_in_the_end() const { return !graph_; }
+  /// Only where this is not by numbers.
+  const gfn::exact::StateGraph<E>& graph() const { return *graph_; }
+  std::span<const double> log_rewards() const { return log_rewards_; }
   const std::vector<double>& target() const { return target_; }
   double log_z() const { return log_z_; }
 
   template <class Policy>
   std::vector<double> learned(Policy& forward) const {
-    return gfn::exact::terminating_distribution(graph_, forward);
+    if constexpr (gfn::exact::IndexedEnvironment<E> && gfn::exact::NumberedObjects<E>)
+      if (!graph_) return gfn::exact::indexed_terminating_distribution(env_, forward);
+    return gfn::exact::terminating_distribution(*graph_, forward);
   }
   std::vector<double> uniform() const {
     return std::vector<double>(target_.size(), 1 / static_cast<double>(target_.size()));
@@ -37,13 +48,15 @@ class ExactEvaluation {
   Distances distances(const std::vector<double>& p) const {
     return {.total_variation = gfn::total_variation(p, target_),
             .jensen_shannon = gfn::jensen_shannon(p, target_),
-            .mean_reward_ratio = gfn::mean_reward_ratio(p, graph_.log_rewards())};
+            .mean_reward_ratio = gfn::mean_reward_ratio(p, log_rewards_)};
   }
 
  private:
-  gfn::exact::StateGraph<E> graph_;
-  std::vector<double> target_;
-  double log_z_;
+  const E& env_;
+  std::optional<gfn::exact::StateGraph<E>> graph_;
+  std::span<const double> log_rewards_;
+  std::vector<double> target_ = gfn::exact::target_distribution(log_rewards_);
+  double log_z_ = gfn::log_sum_exp(log_rewards_);
 };
 
 }  // namespace examples

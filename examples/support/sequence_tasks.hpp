@@ -25,6 +25,8 @@ struct SequenceTask {
   std::string file;  ///< its usual name; empty: the table is made here
   gfn::SequenceTableOptions table;
   gfn::RewardTransformOptions transform;
+  double modes = 0.005;  ///< those are modes that have the best rewards, this part of all, unless the file marks others
+  int trees = 0;         ///< the file has that many trees, whose sum is the value; 0: it has a table
 };
 inline const SequenceTask sequence_tasks[] = {
     {"synthetic", "", {.length = 6}, {.floor = 1e-3, .exponent = 3, .maximum = 10}},
@@ -39,7 +41,13 @@ inline const SequenceTask sequence_tasks[] = {
     {"pho4",
      "tfbind10_pho4_ddg.tsv.gz",
      {.length = 10, .sequence_column = "", .value_column = "ddG"},
-     {.sigmoid_slope = 3, .floor = 0, .exponent = 3, .maximum = 10}}};
+     {.sigmoid_slope = 3, .floor = 0, .exponent = 3, .maximum = 10}},
+    {"seh",
+     "sehstr_gbt_trees.tsv",
+     {.alphabet = "0123456789abcdefgh", .length = 6},
+     {.floor = 1e-3, .exponent = 6, .maximum = 10},
+     0.001,
+     100}};
 
 /// Random effects of each letter at each place, and of each pair of neighbours, scaled to [0, 1].
 inline gfn::SequenceTable synthetic_table(const gfn::SequenceTableOptions& options) {
@@ -67,21 +75,27 @@ inline gfn::SequenceTable synthetic_table(const gfn::SequenceTableOptions& optio
   return table;
 }
 
-inline gfn::SequenceTable read_table(const std::string& path, const gfn::SequenceTableOptions& options) {
+inline gfn::SequenceTable read_table(const std::string& path, const SequenceTask& task) {
 #ifdef GFN_EXAMPLE_GZIP
   gfn::TableReader reader(gfn::read_gzip_file(path), path);
 #else
   gfn::require(!path.ends_with(".gz"), "--data: '", path, "' is compressed, and this program was built without zlib");
   gfn::TableReader reader(gfn::read_file(path), path);
 #endif
-  return gfn::read_sequence_table(reader, options);
+  if (task.trees == 0) return gfn::read_sequence_table(reader, task.table);
+  const gfn::Alphabet alphabet(task.table.alphabet);
+  return gfn::tabulate(
+      gfn::read_tree_ensemble(reader,
+                              {.length = task.table.length, .alphabet_size = alphabet.size(), .num_trees = task.trees}),
+      alphabet);
 }
 
 /// The task of that name. Throws std::invalid_argument where there is none.
 inline const SequenceTask& sequence_task(const std::string& name) {
   const auto* const task =
       std::find_if(std::begin(sequence_tasks), std::end(sequence_tasks), [&](const auto& t) { return t.name == name; });
-  gfn::require(task != std::end(sequence_tasks), "unknown task '", name, "', there are: synthetic, six6, qm9, pho4");
+  gfn::require(task != std::end(sequence_tasks), "unknown task '", name,
+               "', there are: synthetic, six6, qm9, pho4, seh");
   return *task;
 }
 
@@ -91,16 +105,18 @@ class ModesProbe : public NoProbe {
  public:
   using State = typename E::State;
 
-  /// Modes are those that the table marks, or the best 0.5 %.
-  ModesProbe(const E& env, const gfn::SequenceTable& table, std::int64_t seed)
-      : env_(env), random_(seed), modes_(table.modes.empty() ? gfn::top_modes(env.reward().table()) : table.modes) {}
+  /// Modes are those that the table marks, or the best of the part that the task names.
+  ModesProbe(const E& env, const gfn::SequenceTable& table, const SequenceTask& task, std::int64_t seed)
+      : env_(env),
+        random_(seed),
+        modes_(table.modes.empty() ? gfn::top_modes(env.reward().table(), {.fraction = task.modes}) : table.modes) {}
 
   template <class Forward>
-  void evaluate(Forward& forward, std::int64_t iteration, gfn::JsonObject& line) {
+  void evaluate(Forward& forward, std::int64_t iteration) {
     for (const State& x : draw(forward, modes_.total(), iteration))
       modes_.add(static_cast<std::size_t>(env_.object_index(x)));
-    line.add("modes_found", modes_.count());
   }
+  void write(gfn::JsonObject& line) const { line.add("modes_found", modes_.count()); }
   std::vector<double> numbers() const { return {modes_.found().begin(), modes_.found().end()}; }
   void restore(std::span<const double> numbers) {
     for (const double x : numbers) modes_.add(static_cast<std::size_t>(x));

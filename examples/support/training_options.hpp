@@ -81,8 +81,8 @@ inline std::vector<int> parse_widths(const char* option, const std::string& text
   }
 }
 
-/// The end of --help: the methods and the fields of the log.
-inline constexpr const char* training_footer =
+/// For the end of --help: the methods.
+inline const std::string methods_footer =
     "Methods:\n"
     "  tb-u, tb-b        trajectory balance; backward policy uniform, or learned by the same loss\n"
     "  db-u, db-b        detailed balance, with a state flow\n"
@@ -92,8 +92,10 @@ inline constexpr const char* training_footer =
     "  rl-t              the same by natural gradients inside a trust region\n"
     "  rl-b              policy gradients for both policies in turn, each with a value function\n"
     "  rl-g              the same, the backward policy pulled towards a guide\n"
-    "  q-much            Munchausen DQN with prioritised replay, uniform backward policy\n"
-    "\n"
+    "  q-much            Munchausen DQN with prioritised replay, uniform backward policy\n";
+
+/// For the end of --help: the fields of the log.
+inline const std::string log_footer =
     "The log has one JSON object a line, written every --evaluate-every iterations and after the last one. Distances\n"
     "and accuracies compare the exact distribution of the states in which the forward policy ends, P, with the target\n"
     "P* = R / Z*; logarithms are natural. Fields:\n"
@@ -114,6 +116,8 @@ inline constexpr const char* training_footer =
     "  train_seconds         time spent in training so far, without evaluation; all else is the same, bit for bit,\n"
     "                        when the same program runs again with the same options and seed\n"
     "What was not evaluated is null.";
+
+inline const std::string training_footer = methods_footer + '\n' + log_footer;
 
 /// The options that shape the training, but for its seed.
 inline void add_method_options(CLI::App& app, TrainingOptions& options) {

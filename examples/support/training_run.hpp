@@ -31,11 +31,30 @@ struct CurvePoint {
   double jensen_shannon;
 };
 
+/// The fields of a line that the logs of all programs have; see log_footer.
+inline gfn::JsonObject log_line(const gfn::IterationReport& report, int batch, const Distances& d, double log_z_error) {
+  gfn::JsonObject line;
+  line.add("iteration", report.iteration)
+      .add("trajectories", static_cast<std::int64_t>(report.iteration) * batch)
+      .add("loss", report.loss)
+      .add("log_z", report.log_z)
+      .add("log_z_error", log_z_error)
+      .add("total_variation", d.total_variation)
+      .add("jensen_shannon", d.jensen_shannon)
+      .add("mean_reward_accuracy", std::min(d.mean_reward_ratio, 1.0))
+      .add("mean_reward_ratio", d.mean_reward_ratio)
+      .add("distinct_states", report.distinct_states)
+      .add("mean_length", report.mean_length());
+  return line;
+}
+
 /// What a program measures besides, with the forward policy: this one nothing.
 struct NoProbe {
-  /// At each evaluation; may add fields to the log line.
+  /// At each evaluation.
   template <class Forward>
-  void evaluate(Forward&, std::int64_t, gfn::JsonObject&) {}
+  void evaluate(Forward&, std::int64_t) {}
+  /// Adds what the last evaluation found to a line of the log.
+  void write(gfn::JsonObject&) const {}
   /// After the training.
   template <class Forward>
   void finish(Forward&) {}
@@ -51,25 +70,29 @@ struct Outcome {
   std::int64_t iterations = 0;
   double log_z = 0;
   double train_seconds = 0;
+  double evaluation_seconds = 0;  ///< of the last exact evaluation
 };
 
 /// Ctrl-C, where there is a checkpoint to be written.
 inline volatile std::sig_atomic_t interrupted = 0;
 
 /// Cuts a log back to what it was when the checkpoint of that iteration was written. The line of the iteration itself
-/// goes too where it is only there because training stopped.
+/// goes too where it is only there because training stopped: the line of an iteration that is not due, and the second of
+/// one that is, which has the exact evaluation of the end.
 inline void cut_log(const TrainingOptions& options, std::int64_t iteration) {
   const std::string& path = options.log;
   if (!std::filesystem::exists(path)) return;
   const std::string content = gfn::read_file(path);
   std::string_view rest = content;
   std::size_t kept = 0;
+  std::int64_t before = 0;
   for (std::size_t end; (end = rest.find('\n')) != std::string_view::npos; rest.remove_prefix(end + 1)) {
     constexpr std::string_view beginning = "{\"iteration\": ";
     if (!rest.starts_with(beginning)) gfn::fail("--log: '", path, "' is not a log of this program");
     const std::int64_t i = std::strtoll(rest.data() + beginning.size(), nullptr, 10);
-    if (i > iteration || (i == iteration && !options.is_due(i))) break;
+    if (i > iteration || (i == iteration && (!options.is_due(i) || i == before))) break;
     kept += end + 1;
+    before = i;
   }
   if (kept < content.size()) gfn::replace_file(path, std::string_view(content).substr(0, kept));
 }
@@ -93,7 +116,7 @@ class TrainingRun {
     if constexpr (has_state)
       if (options_.resume) resume();
     if (iteration() < options_.iterations) train();
-    if (exact_ != nullptr && outcome_.learned.empty()) outcome_.learned = exact_->learned(forward_);
+    if (exact_ != nullptr && outcome_.learned.empty()) evaluate_exactly();
     probe_.finish(forward_);
     outcome_.iterations = iteration();
     outcome_.log_z = trainer_.log_z_estimate();
@@ -126,7 +149,7 @@ class TrainingRun {
   void observe(const gfn::IterationReport& report) {
     outcome_.train_seconds += report.seconds;
     const bool last = report.iteration == report.total;
-    if (last || options_.is_due(iteration())) evaluate(report);
+    if (last || options_.is_due(iteration())) evaluate(report, last);
     if (progress_) (*progress_)(report);
     if constexpr (has_state) keep(report, last);
   }
@@ -137,30 +160,39 @@ class TrainingRun {
       gfn::fail("stopped after iteration ", report.iteration, "; --resume goes on from '", options_.checkpoint, "'");
   }
 
-  void evaluate(const gfn::IterationReport& report) {
-    Distances d;
-    if (exact_ != nullptr) {
-      outcome_.learned = exact_->learned(forward_);
-      d = exact_->distances(outcome_.learned);
-      outcome_.curve.push_back({iteration(), d.total_variation, d.jensen_shannon});
-      if (progress_) progress_->metric("D_TV", d.total_variation);
-    }
+  /// Where exact evaluation is for the end only, the line that has it comes after the usual one of the iteration, if that
+  /// is due: so all lines but the last are those of a longer training.
+  void evaluate(const gfn::IterationReport& report, bool last) {
+    const bool due = options_.is_due(iteration());
+    const bool late = exact_ != nullptr && exact_->only_in_the_end();
+    const Distances d = exact_ != nullptr && !late ? measure() : Distances();
+    probe_.evaluate(forward_, iteration());
+    if (due) probe_numbers_ = probe_.numbers();
+    if (due || !late) write(report, d);
+    if (last && late) write(report, measure());
+  }
+  void write(const gfn::IterationReport& report, const Distances& d) {
+    if (!log_) return;
     const double log_z_error = exact_ != nullptr ? std::abs(report.log_z - exact_->log_z()) : std::nan("");
-    gfn::JsonObject line;
-    line.add("iteration", report.iteration)
-        .add("trajectories", iteration() * options_.batch)
-        .add("loss", report.loss)
-        .add("log_z", report.log_z)
-        .add("log_z_error", log_z_error)
-        .add("total_variation", d.total_variation)
-        .add("jensen_shannon", d.jensen_shannon)
-        .add("mean_reward_accuracy", std::min(d.mean_reward_ratio, 1.0))
-        .add("mean_reward_ratio", d.mean_reward_ratio)
-        .add("distinct_states", report.distinct_states)
-        .add("mean_length", report.mean_length());
-    probe_.evaluate(forward_, iteration(), line);
-    if (options_.is_due(iteration())) probe_numbers_ = probe_.numbers();
-    if (log_) log_->write(line.add("train_seconds", outcome_.train_seconds));
+    gfn::JsonObject line = log_line(report, options_.batch, d, log_z_error);
+    probe_.write(line);
+    log_->write(line.add("train_seconds", outcome_.train_seconds));
+  }
+  Distances measure() {
+    evaluate_exactly();
+    const Distances d = exact_->distances(outcome_.learned);
+    outcome_.curve.push_back({iteration(), d.total_variation, d.jensen_shannon});
+    if (progress_) progress_->metric("D_TV", d.total_variation);
+    return d;
+  }
+  void evaluate_exactly() {
+    if (exact_->only_in_the_end() && !options_.quiet) {
+      if (progress_) progress_->interrupt();
+      std::fprintf(stderr, "exact evaluation by the numbers of the states ...\n");
+    }
+    const auto start = Clock::now();
+    outcome_.learned = exact_->learned(forward_);
+    outcome_.evaluation_seconds = std::chrono::duration<double>(Clock::now() - start).count();
   }
 
   /// The caller's numbers of the checkpoint: the training time, the curve after its length, then those of the probe.
@@ -182,7 +214,7 @@ class TrainingRun {
     probe_numbers_.assign(numbers.begin() + static_cast<std::ptrdiff_t>(end), numbers.end());
     probe_.restore(probe_numbers_);
     if (iteration() < options_.iterations && !outcome_.curve.empty() &&
-        !options_.is_due(outcome_.curve.back().iteration))
+        (!options_.is_due(outcome_.curve.back().iteration) || (exact_ != nullptr && exact_->only_in_the_end())))
       outcome_.curve.pop_back();  // as cut_log does
   }
 
@@ -235,7 +267,10 @@ void print_summary(const TrainingOptions& options, const ExactEvaluation<E>* exa
               uniform.jensen_shannon, 0.0);
   std::printf("%-34s%10.4f%10.4f%10.4f\n", "mean reward over the target's", learned.mean_reward_ratio,
               uniform.mean_reward_ratio, 1.0);
+  std::printf("%-34s%10.4f%10.4f%10.4f\n", "the same, cut to 1: accuracy", std::min(learned.mean_reward_ratio, 1.0),
+              std::min(uniform.mean_reward_ratio, 1.0), 1.0);
   std::printf("%-34s%10.4f%10s%10.4f\n", "log Z", outcome.log_z, "", exact->log_z());
+  if (exact->only_in_the_end()) std::printf("the exact evaluation took %.1f s\n", outcome.evaluation_seconds);
 }
 
 }  // namespace examples

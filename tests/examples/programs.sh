@@ -26,7 +26,8 @@ refuses() {
   [[ $(wc -l <err) == 1 && $(<err) == "$name: "*"$text"* ]] || fail "expected one line with '$text' from: $*"
   [[ ! -s out ]] || fail "it began all the same: $*"
 }
-has() { grep -qE -- "$1" out || fail "no line '$1'"; }
+has_line() { grep -qE -- "$1" out; }
+has() { has_line "$1" || fail "no line '$1'"; }
 is_picture() { [[ $(head -c 4 "$1" | tail -c 3) == PNG ]] || fail "no picture $1"; }
 # Runs with a picture, which gnuplot must draw without a word.
 draws() {
@@ -38,6 +39,8 @@ draws() {
 }
 # A log without the one field that differs from run to run.
 timeless() { sed 's/, "train_seconds": [^}]*//' "$1"; }
+# The numbers of a line, to four digits, but for the time.
+rounded() { timeless /dev/stdin | grep -oE '[-0-9.e]+' | grep '[0-9]' | LC_ALL=C xargs printf '%.4g\n'; }
 # A run that is resumed gives the log of one without a stop.
 resumes() {
   run "$@" "${small[@]}" --evaluate-every 5 --iterations 12 --log parts --checkpoint state --quiet
@@ -74,6 +77,42 @@ bayesian_network() {
   resumes --columns A,B
 }
 
+# Without zlib a compressed table is refused.
+run_compressed() {
+  "$program" "${tiny[@]}" --environment append --task qm9 --data flat.tsv.gz >out 2>err && return
+  grep -q 'built without zlib' err || fail 'the compressed table is not read'
+  return 1
+}
+
+# The states' numbers give what their enumeration gives, in the last line of the log alone, and with any resumption.
+evaluates_in_the_end() {
+  local environment
+  for environment in slot append prepend-append; do
+    run "${tiny[@]}" --environment $environment --log by_graph
+    mv out out_by_graph
+    run "${tiny[@]}" --environment $environment --log by_number --max-states 100
+    has 'exact evaluation of so many states is left to the end$'
+    has '^the exact evaluation took [0-9.]+ s$'
+    cmp <(tail -1 by_graph | rounded) <(tail -1 by_number | rounded) ||
+      fail "$environment: $(tail -1 by_graph by_number)"
+    local distances=' variation\|Shannon\|mean reward over'
+    cmp <(grep "$distances" out_by_graph) <(grep "$distances" out) ||
+      fail "$environment: by numbers it is another distribution"
+    [[ $(grep -c '"log_z_error": [0-9.e-]*, "total_variation": null' by_number) == 2 ]] || fail "$(cat by_number)"
+    [[ $(grep -c . by_number) == 3 ]] || fail "$(cat by_number)"
+  done
+  draws "${tiny[@]}" --max-states 100
+  resumes --environment append --max-states 100
+  # the iterations 5, 10, 15, 20, and 20 again with the exact evaluation
+  [[ $(grep -c '"total_variation": null' whole) == 4 && $(grep -c . whole) == 5 ]] || fail "$(cat whole)"
+  [[ $(tail -1 whole) == '{"iteration": 20, '*'"total_variation": 0.'* ]] || fail "$(tail -1 whole)"
+  run --environment append --max-states 100 "${small[@]}" --evaluate-every 5 --iterations 10 --log parts \
+    --checkpoint state --quiet
+  run --environment append --max-states 100 "${small[@]}" --evaluate-every 5 --iterations 20 --log parts \
+    --checkpoint state --resume --quiet
+  cmp <(timeless whole) <(timeless parts) || fail 'the logs differ after a stop at an iteration that is due'
+}
+
 sequence_design() {
   refuses "unknown task 'foo'" --task foo
   refuses "unknown environment 'foo'" --environment foo
@@ -82,6 +121,7 @@ sequence_design() {
   refuses "cannot read 'none'" --data none --task six6
   refuses 'its guide is for --environment slot alone' --method rl-g --environment append
   refuses 'exponent is -1' --exponent -1
+  refuses '--max-states is -1' --max-states -1
   for environment in slot append prepend-append; do
     for method in tb-u rl-b; do
       run "${tiny[@]}" --environment $environment --method $method
@@ -93,8 +133,11 @@ sequence_design() {
   run "${tiny[@]}" --method rl-g
   draws "${tiny[@]}"
   draws "${small[@]}" --iterations 12 --evaluate-every 0
+  run "${small[@]}" --iterations 12 --evaluate-every 0
+  ! has_line 'total variation' || fail '--evaluate-every 0 evaluates'
   resumes --environment append
   grep -q '"modes_found": [0-9]' whole || fail 'no modes in the log'
+  evaluates_in_the_end
   {
     echo seq$'\t'gap
     for a in {0..9} a; do for b in {0..9} a; do for c in {0..9} a; do for d in {0..9} a; do for e in {0..9} a; do
@@ -103,6 +146,14 @@ sequence_design() {
   } >flat.tsv
   run "${tiny[@]}" --environment append --task qm9 --data flat.tsv
   has '^161051 sequences, 177156 states, log Z\* = 14.2921$'
+  if command -v gzip >/dev/null; then
+    gzip -c flat.tsv >flat.tsv.gz
+    if run_compressed; then
+      has '^161051 sequences, 177156 states, log Z\* = 14.2921$'
+      head -c 1000 flat.tsv.gz >cut.gz
+      refuses 'the compressed data have been cut after line' --task qm9 --data cut.gz
+    fi
+  fi
   sed -i '100s/1$/x/' flat.tsv
   refuses "line 100: column 'gap' holds 'x'" --task qm9 --data flat.tsv
 }
