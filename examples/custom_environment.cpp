@@ -2,11 +2,15 @@
 // How is an environment written, trained on and evaluated? Subsets of a fixed size, in a struct of the user's own.
 #include <bitset>
 #include <cmath>
-#include <cstdio>
-#include <exception>
+#include <cstdint>
+
+#include <CLI/CLI.hpp>
 
 #include <gfn/gfn.hpp>
 #include <gfn/testing/environment_laws.hpp>
+
+#include "support/program.hpp"
+#include "support/series.hpp"
 
 namespace {
 
@@ -15,7 +19,7 @@ struct Subsets {  // choose exactly k of n items
   int n = 16, k = 4;
 
   State initial_state() const { return {}; }
-  int num_actions() const { return n; }   // action i adds item i; the exit is the library's, not ours
+  int num_actions() const { return n; }   // action i adds item i; the exit is the library's, not yours
   int num_features() const { return n; }  // the width of encode
   void legal_actions(const State& s, gfn::Mask legal) const {
     for (int i = 0; i < n; ++i) legal[i] = int(s.count()) < k && !s[i];
@@ -37,38 +41,30 @@ struct Subsets {  // choose exactly k of n items
   }
 };
 
-/// Trains, and shows how far the exact distribution of the subsets is from the target, R(x) / Z*.
-template <class Trainer, class Policy>
-void train(const char* name, const gfn::exact::StateGraph<Subsets>& graph, Trainer& trainer, Policy& forward,
-           const gfn::Random& random) {
-  const auto target = gfn::exact::target_distribution(graph);
-  const auto distance = [&] {
-    return gfn::total_variation(gfn::exact::terminating_distribution(graph, forward), target);
-  };
-  const double before = distance();
-  gfn::train(trainer, {.iterations = 500, .batch = 32}, random, gfn::progress_bar());
-  std::printf("%-20s total variation from the target %.3f, before %.3f; log Z %.3f, exact %.3f\n", name, distance(),
-              before, trainer.log_z().value(), gfn::exact::log_partition(graph));
+/// Compares each learned distribution with the target R(x) / Z*, exactly, by enumerating the states.
+void run(const examples::SeriesOptions& options) {
+  const Subsets env;
+  examples::Comparison<Subsets> comparison("custom_environment", env, options);
+  gfn::Random random(static_cast<std::uint64_t>(options.seed));
+  gfn::testing::check_environment_laws(env, random);
+
+  auto backward = gfn::uniform_backward(env);
+  auto by_balance = gfn::mlp_policy<float>(env, {.hidden = {64, 64}}, random);
+  auto balance = gfn::trajectory_balance_trainer(env, by_balance, backward);  // TB-U
+  comparison.train("trajectory balance", balance, by_balance, random);
+
+  auto by_gradient = gfn::mlp_policy<float>(env, {.hidden = {64, 64}}, random);
+  auto critic = gfn::mlp_value<float>(env, {.hidden = {64, 64}}, random);
+  auto gradient = gfn::policy_gradient_trainer(env, by_gradient, backward, critic);  // RL-U
+  comparison.train("policy gradient", gradient, by_gradient, random);
+  comparison.draw();
 }
 
 }  // namespace
 
-int main() try {
-  const Subsets env;
-  gfn::Random random(1);
-  gfn::testing::check_environment_laws(env, random);
-  const gfn::exact::StateGraph<Subsets> graph(env);
-
-  auto backward = gfn::uniform_backward(env);
-  auto by_balance = gfn::mlp_policy<float>(env, {.hidden = {64, 64}}, random);
-  auto balance = gfn::trajectory_balance_trainer(env, by_balance, backward);
-  train("trajectory balance", graph, balance, by_balance, random);
-
-  auto by_gradient = gfn::mlp_policy<float>(env, {.hidden = {64, 64}}, random);
-  auto critic = gfn::mlp_value<float>(env, {.hidden = {64, 64}}, random);
-  auto gradient = gfn::policy_gradient_trainer(env, by_gradient, backward, critic);
-  train("policy gradient", graph, gradient, by_gradient, random);
-} catch (const std::exception& error) {
-  std::fprintf(stderr, "custom_environment: %s\n", error.what());
-  return 1;
+int main(int argc, char** argv) {
+  examples::SeriesOptions options{.batch = 32, .iterations = 500};
+  CLI::App app{"Trains on the subsets of 4 of 16 items, an environment written in this program.", "custom_environment"};
+  examples::add_series_options(app, options);
+  return examples::run_program(app, argc, argv, [&] { run(options); });
 }

@@ -1,19 +1,14 @@
 // SPDX-License-Identifier: MIT
 // How is an objective of one's own written and trained by? The log-variance loss, in a few lines, beside TB.
 #include <cstdint>
-#include <cstdio>
 #include <string>
-#include <vector>
 
 #include <CLI/CLI.hpp>
 
 #include <gfn/gfn.hpp>
 
-#include "support/exact_evaluation.hpp"
-#include "support/gnuplot.hpp"
 #include "support/program.hpp"
 #include "support/series.hpp"
-#include "support/training_options.hpp"
 
 namespace {
 
@@ -40,56 +35,41 @@ struct LogVariance {
   }
 };
 
-struct Options {
-  int side = 16, batch = 64, iterations = 1000, seeds = 3;
-  std::string plot;
-};
-
-/// Trains a new policy by an objective; gives D_TV along the way.
+/// Trains a new policy by an objective.
 template <class Objective>
-examples::Series train(const char* name, const Objective& objective, const gfn::HyperGrid& env,
-                       const examples::ExactEvaluation<gfn::HyperGrid>& exact, const Options& options, int seed) {
+void train(const char* name, const Objective& objective, const gfn::HyperGrid& env, std::int64_t seed,
+           examples::Comparison<gfn::HyperGrid>& comparison) {
   gfn::Random random(static_cast<std::uint64_t>(seed));
   auto forward = gfn::mlp_policy<float>(env, {.hidden = {128, 128}}, random);
   auto backward = gfn::uniform_backward(env);
   auto trainer = gfn::objective_trainer(env, objective, forward, backward);
-  const auto series = examples::train_series(
-      name, trainer, forward, exact,
-      {.iterations = static_cast<std::uint64_t>(options.iterations), .batch = options.batch}, random);
-  std::printf("%-20s seed %d: D_TV %.4f, log Z %.4f\n", name, seed, series.curve.back().total_variation,
-              trainer.log_z_estimate());
-  return series;
+  comparison.train(name, trainer, forward, random, ", seed " + std::to_string(seed));
 }
 
-void run(Options options) {
-  gfn::require(options.side >= 2 && options.side <= 256, "--side is ", options.side, ", it must be between 2 and 256");
+void run(int side, std::int64_t seeds, const examples::SeriesOptions& options) {
+  gfn::require(side >= 2 && side <= 256, "--side is ", side, ", it must be between 2 and 256");
   gfn::require(options.batch >= 2, "--batch is ", options.batch,
                ", it must be at least 2: there is a variance to take");
-  gfn::require(options.iterations >= 1, "--iterations is ", options.iterations, ", it must be at least 1");
-  gfn::require(options.seeds >= 1, "--seeds is ", options.seeds, ", it must be at least 1");
-  examples::check_writable("--plot", options.plot);
-  examples::check_gnuplot("custom_objective", options.plot);
-  const gfn::HyperGrid env({.dimension = 2, .side = options.side});
-  const examples::ExactEvaluation<gfn::HyperGrid> exact(env);
-  std::printf("grid of %d x %d, log Z* = %.4f\n", options.side, options.side, exact.log_z());
-  std::vector<examples::Series> all;
-  for (int seed = 1; seed <= options.seeds; ++seed) {
-    all.push_back(train("trajectory balance", gfn::TrajectoryBalance{}, env, exact, options, seed));
-    all.push_back(train("log variance", LogVariance{}, env, exact, options, seed));
+  gfn::require(seeds >= 1, "--seeds is ", seeds, ", it must be at least 1");
+  const gfn::HyperGrid env({.dimension = 2, .side = side});
+  examples::Comparison<gfn::HyperGrid> comparison("custom_objective", env, options);
+  for (std::int64_t seed = options.seed; seed < options.seed + seeds; ++seed) {
+    train("trajectory balance", gfn::TrajectoryBalance{}, env, seed, comparison);
+    train("log variance", LogVariance{}, env, seed, comparison);
   }
-  if (!options.plot.empty()) examples::plot_series(options.plot, all);
+  comparison.draw();
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  Options options;
+  int side = 16;
+  std::int64_t seeds = 3;
+  examples::SeriesOptions options;
   CLI::App app{"Trains by an objective that is written in this program, and by trajectory balance.",
                "custom_objective"};
-  app.add_option("--side", options.side, "cells along each axis of the grid")->capture_default_str();
-  app.add_option("--batch", options.batch, "trajectories an iteration")->capture_default_str();
-  app.add_option("--iterations", options.iterations, "when to stop")->capture_default_str();
-  app.add_option("--seeds", options.seeds, "runs of each")->capture_default_str();
-  app.add_option("--plot", options.plot, "draw the distances along the way, by gnuplot")->type_name("FILE.png");
-  return examples::run_program(app, argc, argv, [&] { run(options); });
+  app.add_option("--side", side, "cells along each axis of the grid")->capture_default_str()->type_name("N");
+  app.add_option("--seeds", seeds, "runs of each, by seeds from --seed on")->capture_default_str()->type_name("N");
+  examples::add_series_options(app, options);
+  return examples::run_program(app, argc, argv, [&] { run(side, seeds, options); });
 }

@@ -4,18 +4,14 @@
 #include <cstdint>
 #include <cstdio>
 #include <string>
-#include <vector>
 
 #include <CLI/CLI.hpp>
 
 #include <gfn/gfn.hpp>
 #include <gfn/testing/operations.hpp>
 
-#include "support/exact_evaluation.hpp"
-#include "support/gnuplot.hpp"
 #include "support/program.hpp"
 #include "support/series.hpp"
-#include "support/training_options.hpp"
 
 namespace {
 
@@ -81,63 +77,51 @@ struct RobustBalance {
   }
 };
 
-void check() {
+/// The message of the check that WrongSlope does not pass.
+std::string check() {
   gfn::testing::check_operation(gfn::Elementwise<Elu>{}, {{4, 3}});
   gfn::testing::check_operation(gfn::Dense<Elu>{}, {{5, 3}, {3, 4}, {1, 4}});
   gfn::testing::check_operation(MeanLogCosh{}, {{6, 1}});
-  std::printf("Elu and MeanLogCosh pass the check\n");
   try {
     gfn::testing::check_operation(gfn::Elementwise<WrongSlope>{}, {{4, 3}});
   } catch (const gfn::Error& error) {
-    std::printf("a wrong slope does not: %s\n", error.what());
-    return;
+    return error.what();
   }
   gfn::fail("the wrong slope passes the check");
 }
 
-struct Options {
-  int side = 16, iterations = 1000;
-  std::string plot;
-};
-
+/// Trains a new policy with an activation by an objective.
 template <class Activation, class Objective>
-examples::Series train(const char* name, const Objective& objective, const gfn::HyperGrid& env,
-                       const examples::ExactEvaluation<gfn::HyperGrid>& exact, const Options& options) {
-  gfn::Random random(1);
+void train(const char* name, const Objective& objective, const gfn::HyperGrid& env, std::int64_t seed,
+           examples::Comparison<gfn::HyperGrid>& comparison) {
+  gfn::Random random(static_cast<std::uint64_t>(seed));
   auto forward = gfn::mlp_policy<float, Activation>(env, {.hidden = {128, 128}}, random);
   auto backward = gfn::uniform_backward(env);
   auto trainer = gfn::objective_trainer(env, objective, forward, backward);
-  const auto series =
-      examples::train_series(name, trainer, forward, exact,
-                             {.iterations = static_cast<std::uint64_t>(options.iterations), .batch = 64}, random);
-  std::printf("%-24s D_TV %.4f\n", name, series.curve.back().total_variation);
-  return series;
+  comparison.train(name, trainer, forward, random);
 }
 
-void run(Options options) {
-  gfn::require(options.side >= 2 && options.side <= 256, "--side is ", options.side, ", it must be between 2 and 256");
-  gfn::require(options.iterations >= 1, "--iterations is ", options.iterations, ", it must be at least 1");
-  examples::check_writable("--plot", options.plot);
-  check();
-  examples::check_gnuplot("custom_operation", options.plot);
-  const gfn::HyperGrid env({.dimension = 2, .side = options.side});
-  const examples::ExactEvaluation<gfn::HyperGrid> exact(env);
-  const std::vector<examples::Series> all = {
-      train<gfn::Relu>("ReLU, squares", gfn::TrajectoryBalance{}, env, exact, options),
-      train<Elu>("ELU, squares", gfn::TrajectoryBalance{}, env, exact, options),
-      train<gfn::Relu>("ReLU, log cosh", RobustBalance{}, env, exact, options)};
-  if (!options.plot.empty()) examples::plot_series(options.plot, all);
+void run(int side, const examples::SeriesOptions& options) {
+  gfn::require(side >= 2 && side <= 256, "--side is ", side, ", it must be between 2 and 256");
+  const gfn::HyperGrid env({.dimension = 2, .side = side});
+  examples::Comparison<gfn::HyperGrid> comparison("custom_operation", env, options);
+  const std::string refusal = check();
+  if (!options.quiet) std::printf("Elu and MeanLogCosh pass the check\na wrong slope does not: %s\n", refusal.c_str());
+  train<gfn::Relu>("ReLU, squares", gfn::TrajectoryBalance{}, env, options.seed, comparison);
+  train<Elu>("ELU, squares", gfn::TrajectoryBalance{}, env, options.seed, comparison);
+  train<gfn::Relu>("ReLU, log cosh", RobustBalance{}, env, options.seed, comparison);
+  comparison.draw();
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  Options options;
+  int side = 16;
+  examples::SeriesOptions options;
   CLI::App app{
       "Checks an activation and an operation that are written in this program, and trains with them on a grid.",
       "custom_operation"};
-  app.add_option("--side", options.side, "cells along each axis of the grid")->capture_default_str();
-  app.add_option("--iterations", options.iterations, "when to stop")->capture_default_str();
-  app.add_option("--plot", options.plot, "draw the distances along the way, by gnuplot")->type_name("FILE.png");
-  return examples::run_program(app, argc, argv, [&] { run(options); });
+  app.add_option("--side", side, "cells along each axis of the grid")->capture_default_str()->type_name("N");
+  examples::add_series_options(app, options);
+  return examples::run_program(app, argc, argv, [&] { run(side, options); });
 }

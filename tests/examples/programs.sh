@@ -158,25 +158,70 @@ sequence_design() {
   refuses "line 100: column 'gap' holds 'x'" --task qm9 --data flat.tsv
 }
 
+# What all programs share that compare a few trainings. Takes the options of a tiny run.
+compares() {
+  local number='-?[0-9][-+.e0-9]*' pattern='^\{"iteration": [0-9]+' field
+  refuses '--batch is -1' --batch -1
+  refuses '--iterations is 0' --iterations 0
+  refuses '--seed is -1' --seed -1
+  refuses '--evaluate-every is 0' --evaluate-every 0
+  refuses "--log: cannot write '/nowhere/x'" --log /nowhere/x
+  refuses "--plot: cannot write '/nowhere/x'" --plot /nowhere/x
+  refuses 'not expected: --foo' --foo
+  refuses 'not expected: foo' foo
+  refuses '--iterations' --iterations x
+  run "$@" --iterations 12 --evaluate-every 5 --log first --quiet
+  [[ ! -s out && ! -s err ]] || fail '--quiet is not quiet'
+  for field in trajectories loss log_z log_z_error total_variation jensen_shannon mean_reward_accuracy \
+    mean_reward_ratio distinct_states mean_length; do
+    pattern+=", \"$field\": $number"
+  done
+  [[ $(grep -cvE "$pattern, \"series\": \"[^\"]+\", \"train_seconds\": $number}\$" first) == 0 ]] || fail "$(cat first)"
+  run "$@" --iterations 12 --evaluate-every 5 --log second
+  [[ -s out && $(grep -c '^12/12' err) -ge 2 ]] || fail 'no progress'
+  cmp <(timeless first) <(timeless second) || fail 'the logs of two runs differ'
+  run "$@" --iterations 12 --evaluate-every 5 --log third --seed 7 --quiet
+  ! cmp -s <(timeless first) <(timeless third) || fail 'another seed gives the same log'
+  run --help
+  for field in $(grep -o '"[a-z_]*": ' first | tr -d '": ' | sort -u); do has "^ +$field "; done
+  draws "$@" --iterations 50
+}
+
+custom_environment() {
+  compares
+  [[ $(grep -c '"series": "trajectory balance"' first) == 3 && $(grep -c '"series": "policy gradient"' first) == 3 ]] ||
+    fail "$(cat first)"
+  run
+  has '^2517 states, log Z\* = 10.9682$'
+  has '^trajectory balance +total variation from the target 0\.0'
+  has '^policy gradient +total variation from the target 0\.0'
+  local root
+  root=$(dirname "$0")/../..
+  cmp <(sed -n '/^struct Subsets/,/^};/p' "$root/README.md") \
+    <(sed -n '/^struct Subsets/,/^};/p' "$root/examples/custom_environment.cpp") || fail "README shows another struct"
+  (($(wc -l <"$root/examples/custom_environment.cpp") < 80)) || fail 'it is no short program any more'
+}
+
 custom_objective() {
   refuses '--batch is 1' --batch 1
   refuses '--side is 1' --side 1
-  refuses "--plot: cannot write '/nowhere/x'" --plot /nowhere/x
+  refuses '--seeds is 0' --seeds 0
+  compares --side 4 --seeds 2
+  [[ $(grep -c '"series": "log variance, seed 2"' first) == 3 && $(grep -c . first) == 12 ]] || fail "$(cat first)"
   run --side 6 --iterations 300 --seeds 1
-  has '^trajectory balance +seed 1: D_TV 0\.[01]'
-  has '^log variance +seed 1: D_TV 0\.[01]'
-  draws --side 4 --iterations 50 --seeds 2
+  has '^trajectory balance, seed 1 +total variation from the target 0\.[01]'
+  has '^log variance, seed 1 +total variation from the target 0\.[01]'
 }
 
 custom_operation() {
-  refuses '--iterations is 0' --iterations 0
   refuses '--side is 257' --side 257
+  compares --side 4
+  [[ $(grep -c '"series": "ELU, squares"' first) == 3 && $(grep -c . first) == 9 ]] || fail "$(cat first)"
   run --side 6 --iterations 300
   has 'pass the check$'
   has '^a wrong slope does not: check_operation: jvp'
-  has '^ELU, squares +D_TV 0\.[01]'
-  has '^ReLU, log cosh +D_TV 0\.[01]'
-  draws --side 4 --iterations 50
+  has '^ELU, squares +total variation from the target 0\.[01]'
+  has '^ReLU, log cosh +total variation from the target 0\.[01]'
 }
 
 "$name"
