@@ -35,6 +35,7 @@ double chi_square_limit(int freedom) {
 class ChiSquare {
  public:
   void add(double observed, double expected) {
+    total_ += observed;
     if (expected == 0) {
       impossible_ = impossible_ || observed > 0;
     } else if (expected < 5) {
@@ -50,7 +51,9 @@ class ChiSquare {
     freedom_ += bins_ > 0 ? bins_ - 1 : 0;
     bins_ = 0;
   }
-  void check() const {
+  /// `total`: what the counts have to sum to, so that nothing was seen beside the outcomes that were added.
+  void check(double total) const {
+    CHECK(total_ == total);
     CHECK(!impossible_);
     REQUIRE(freedom_ > 0);
     CHECK(statistic_ < chi_square_limit(freedom_));
@@ -61,7 +64,7 @@ class ChiSquare {
     statistic_ += (observed - expected) * (observed - expected) / expected;
     ++bins_;
   }
-  double statistic_ = 0, rare_observed_ = 0, rare_expected_ = 0;
+  double total_ = 0, statistic_ = 0, rare_observed_ = 0, rare_expected_ = 0;
   int bins_ = 0, freedom_ = 0;
   bool impossible_ = false;
 };
@@ -100,7 +103,7 @@ void check_forward(const StateGraph<E>& graph, P& policy, double epsilon = 0) {
   for (const Actions& actions : gfn::exact::all_trajectories(graph))
     test.add(counts[actions], trajectories * std::exp(gfn::exact::trajectory_log_probability(graph, actions, law)));
   test.finish_group();
-  test.check();
+  test.check(trajectories);
 }
 
 template <class T, class E, class P>
@@ -123,7 +126,7 @@ void check_backward(const StateGraph<E>& graph, P& policy) {
         test.add(counts[actions], each * std::exp(gfn::exact::trajectory_log_probability(graph, actions, law)));
     test.finish_group();
   }
-  test.check();
+  test.check(count);
 }
 
 }  // namespace
