@@ -50,7 +50,7 @@ struct WavyScore {
 using Slots = gfn::SlotSequence<environments::Wavy, 4>;
 using Words = gfn::PrependAppendSequence<environments::Wavy, 4>;  // with parallel edges
 using Networks = gfn::BayesianNetwork<WavyScore, gfn::UniformPrior, 4>;
-using Environments = std::tuple<gfn::HyperGrid, Slots, Words, Networks>;
+using Environments = std::tuple<gfn::HyperGrid, Slots, Words, Networks, environments::PrependAppend>;
 
 constexpr gfn::SequenceOptions of_three_bits{.length = 3, .alphabet_size = 2};
 
@@ -58,6 +58,7 @@ gfn::HyperGrid environment(gfn::HyperGrid*) { return gfn::HyperGrid{{.dimension 
 Slots environment(Slots*) { return Slots(of_three_bits, environments::Wavy{}); }
 Words environment(Words*) { return Words(of_three_bits, environments::Wavy{}); }
 Networks environment(Networks*) { return Networks(WavyScore{}); }
+environments::PrependAppend environment(environments::PrependAppend*) { return {}; }
 
 /// An environment with random policies on it, and a law ρ of terminating states that no policy gave.
 template <class E>
