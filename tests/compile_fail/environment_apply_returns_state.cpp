@@ -1,0 +1,10 @@
+// expect: Environment: needs `void apply\(State&, gfn::Action\) const`
+// SPDX-License-Identifier: MIT
+#include <gfn/environment/concepts.hpp>
+#include <gfn/environment/hypergrid.hpp>
+
+struct Grid : gfn::HyperGrid {
+  State apply(const State& s, gfn::Action) const { return s; }  // would change nothing
+};
+
+static_assert(gfn::check_forward_environment_concept<Grid>());
