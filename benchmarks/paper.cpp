@@ -202,6 +202,7 @@ void set_defaults(Plan& plan, examples::TrainingOptions& options, const CLI::App
   const bool grid = plan.environment == "hypergrid", network = plan.environment == "er5";
   const auto given = [&](const char* name) { return app.count(name) > 0; };
   if (network && !given("--log-z-rate")) options.log_z_rate = 1;
+  if (network && !given("--backward-loss")) options.backward_loss = "squared";
   if (!grid && !network && !given("--evaluate-every")) options.evaluate_every = 100;
   if (!given("--iterations")) options.iterations = network || (grid && plan.side <= 32) ? 1000 : 2000;
   if (plan.at.empty()) plan.at = {options.iterations};

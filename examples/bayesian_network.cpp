@@ -189,7 +189,8 @@ void run(NetworkOptions network, examples::TrainingOptions options) {
 int main(int argc, char** argv) {
   NetworkOptions network;
   examples::TrainingOptions options;
-  options.log_z_rate = 1.0;
+  options.log_z_rate = 1.0;           // as in the paper's programs for networks, where the backward policy
+  options.backward_loss = "squared";  // learns by this loss too: its policy gradient collapses on er5
   CLI::App app{
       "Learns which Bayesian networks explain some data. A graph begins without edges and gets one by an action, "
       "never\n"

@@ -40,7 +40,8 @@ void with_trainer(const E& env, const TrainingOptions& o, gfn::Random& random, M
   };
   const auto with_backward = [&](const auto& next) {
     if (o.method.ends_with("-b")) {
-      auto backward = gfn::mlp_backward<T>(env, policy, random);
+      auto backward = o.shared_trunk ? gfn::backward_policy_head(env, forward.network())
+                                     : gfn::mlp_backward<T>(env, policy, random);
       next(backward);
     } else {
       auto backward = gfn::uniform_backward(env);

@@ -26,7 +26,7 @@ struct TrainingOptions {
   std::string hidden = "256,256,256,256";
   std::string critic_hidden = "256,256";
   int batch = 128;
-  std::int64_t iterations = 1000;
+  std::int64_t iterations = 2000;
   double learning_rate = 1e-3;
   double log_z_rate = 0.1;
   double critic_rate = 5e-3;
@@ -43,6 +43,7 @@ struct TrainingOptions {
   std::int64_t evaluate_every = 10;
   std::vector<std::int64_t> judged;  // every tenth of the hundred iterations up to one of these is evaluated too
   std::string log, plot, checkpoint;
+  bool shared_trunk = false;
   bool resume = false;
   bool quiet = false;
 
@@ -113,6 +114,10 @@ inline const std::string log_footer =
     "  mean_reward_ratio     the same, not cut\n"
     "  distinct_states       different states that the trajectories of this iteration visit\n"
     "  mean_length           actions of its trajectories, exit included, on average\n"
+    "  trust_region_step     (rl-t) what was taken of the full step, 1, 1/2, 1/4, ...; 0: none would do\n"
+    "  trust_region_kl       (rl-t) divergence from the policy before, mean over trajectories; at most --max-kl "
+    "unless\n"
+    "                        the step is 0\n"
     "  train_seconds         time spent in training so far, without evaluation; all else is the same, bit for bit,\n"
     "                        when the same program runs again with the same options and seed\n"
     "What was not evaluated is null.";
@@ -126,6 +131,8 @@ inline void add_method_options(CLI::App& app, TrainingOptions& options) {
   };
   option("--hidden", options.hidden, "widths of the hidden layers of each policy", "N,N,...");
   option("--critic-hidden", options.critic_hidden, "the same of each value function (rl-*)", "N,N,...");
+  app.add_flag("--shared-trunk", options.shared_trunk,
+               "forward and backward policy are heads on one\nnetwork (tb-b, db-b, subtb-b)");
   option("--batch", options.batch, "trajectories an iteration", "N");
   option("--iterations", options.iterations, "when to stop", "N");
   option("--learning-rate", options.learning_rate, "of the policies", "X");
@@ -226,6 +233,8 @@ inline void check_training_options(const TrainingOptions& o) {
   gfn::require(std::isfinite(o.backward_learning_rate), "--backward-learning-rate is ", o.backward_learning_rate,
                ", it must be finite");
   gfn::require(std::isfinite(o.max_kl) && o.max_kl > 0, "--max-kl is ", o.max_kl, ", it must be finite and above 0");
+  gfn::require(!o.shared_trunk || (o.method.ends_with("-b") && !o.is_policy_gradient()), "--shared-trunk: ", o.method,
+               " can't have one, only tb-b, db-b and subtb-b can");
   parse_baseline(o.baseline);
   parse_backward_loss(o.backward_loss);
   check_share("--lambda", o.lambda);
@@ -257,9 +266,10 @@ inline std::string all_digits(double x) {
 
 /// Everything that shapes the training, one setting a line: a checkpoint fits only where all of it is the same.
 inline std::string describe_training(const TrainingOptions& o) {
-  return "--method " + o.method + "\n--hidden " + o.hidden + "\n--critic-hidden " + o.critic_hidden + "\n--batch " +
-         std::to_string(o.batch) + "\n--learning-rate " + all_digits(o.learning_rate) + "\n--log-z-rate " +
-         all_digits(o.log_z_rate) + "\n--critic-rate " + all_digits(o.critic_rate) + "\n--backward-learning-rate " +
+  return "--method " + o.method + "\n--hidden " + o.hidden + "\n--critic-hidden " + o.critic_hidden +
+         "\n--shared-trunk " + std::to_string(o.shared_trunk) + "\n--batch " + std::to_string(o.batch) +
+         "\n--learning-rate " + all_digits(o.learning_rate) + "\n--log-z-rate " + all_digits(o.log_z_rate) +
+         "\n--critic-rate " + all_digits(o.critic_rate) + "\n--backward-learning-rate " +
          all_digits(o.backward_learning_rate) + "\n--backward-loss " + o.backward_loss + "\n--max-kl " +
          all_digits(o.max_kl) + "\n--baseline " + o.baseline + "\n--lambda " + all_digits(o.lambda) + "\n--epsilon " +
          all_digits(o.epsilon) + "\n--epsilon-decay " + all_digits(o.epsilon_decay) + "\n--anneal-from " +

@@ -175,6 +175,8 @@ class TrainingRun {
     if (!log_) return;
     const double log_z_error = exact_ != nullptr ? std::abs(report.log_z - exact_->log_z()) : std::nan("");
     gfn::JsonObject line = log_line(report, options_.batch, d, log_z_error);
+    if (options_.method == "rl-t")
+      line.add("trust_region_step", report.trust_region_step).add("trust_region_kl", report.trust_region_kl);
     probe_.write(line);
     log_->write(line.add("train_seconds", outcome_.train_seconds));
   }

@@ -291,3 +291,14 @@ TEST_CASE("the tape refuses a loss and a cotangent of the wrong shape") {
   CHECK_THROWS_AS(tape.pull_back(x, Eigen::Vector2d::Zero()), std::invalid_argument);
   CHECK_THROWS_AS(x.scalar(), std::invalid_argument);
 }
+
+TEST_CASE("parameters in use take no further block, and tapes do not mix") {
+  gfn::Parameters<double> parameters;
+  parameters.add("first", 2, 3);
+  gfn::Tape<double> tape, other;
+  const auto x = tape.parameter(parameters, 0);
+  CHECK_THROWS_AS(parameters.add("second", 1, 1), std::invalid_argument);
+  CHECK(parameters.blocks().size() == 1);
+  const auto y = other.variable(gfn::Matrix<double>::Ones(2, 3));
+  CHECK_THROWS_AS(x + y, gfn::Error);
+}

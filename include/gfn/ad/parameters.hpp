@@ -33,9 +33,10 @@ class Parameters {
 
   Parameters() = default;
 
-  /// Adds a rows × cols block of zeros, and returns its number. Moves the memory: add all blocks before the first
-  /// block is recorded on a tape.
+  /// Adds a rows × cols block of zeros, and returns its number. Moves the memory: throws std::invalid_argument once a
+  /// block has been recorded on a tape or a network evaluated.
   int add(std::string name, Eigen::Index rows, Eigen::Index cols) {
+    require(!in_use_, "Parameters::add: block '", name, "' comes too late, the others are in use already");
     require(rows >= 0 && cols >= 0, "Parameters::add: block '", name, "' cannot be ", rows, " x ", cols);
     constexpr std::size_t per_line = alignment / sizeof(T) > 0 ? alignment / sizeof(T) : 1;
     const std::size_t offset = value_.size();
@@ -48,6 +49,9 @@ class Parameters {
     ++version_;
     return static_cast<int>(blocks_.size()) - 1;
   }
+
+  /// Tells that somebody keeps pointers to the blocks from now on.
+  void mark_in_use() { in_use_ = true; }
 
   /// The length of the flat vectors, padding included.
   Eigen::Index size() const { return static_cast<Eigen::Index>(value_.size()); }
@@ -94,6 +98,7 @@ class Parameters {
   AlignedBuffer<T> value_, grad_, tangent_;
   std::vector<Block> blocks_;
   std::uint64_t version_ = 0;
+  bool in_use_ = false;
 };
 
 }  // namespace gfn

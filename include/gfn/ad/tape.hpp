@@ -122,6 +122,7 @@ class Tape {
 
   /// A leaf that borrows a block of parameters: reverse passes add to the block's gradient.
   Var<T> parameter(Parameters<T>& parameters, int block) {
+    parameters.mark_in_use();
     const auto& b = parameters.block(block);
     Node& node = new_node(b.shape);
     node.value = const_cast<T*>(parameters.value().data()) + b.offset;

@@ -51,11 +51,12 @@ class Mlp {
   Mlp(const Mlp&) = delete;
   Mlp& operator=(const Mlp&) = delete;
 
-  /// Adds a linear layer of `outputs` numbers on top of the trunk, and returns its number. To be done before the
-  /// network is first evaluated.
+  /// Adds a linear layer of `outputs` numbers on top of the trunk, and returns its number. Throws std::invalid_argument
+  /// once the network has been evaluated.
   int add_head(const std::string& name, int outputs) {
     require(outputs >= 1, "Mlp: head '", name, "' has ", outputs, " outputs, at least 1 is needed");
-    heads_.push_back({add_layer(name, trunk_width(), outputs, head_initialiser_), {}, 0, 0});
+    const Blocks blocks = add_layer(name, trunk_width(), outputs, head_initialiser_);  // throws before anything moves
+    heads_.push_back({blocks, {}, 0, 0});
     return static_cast<int>(heads_.size()) - 1;
   }
 
@@ -130,6 +131,7 @@ class Mlp {
 
   template <class State>
   void extend_trunk(const StateBlock<State>& block) {
+    parameters_.mark_in_use();
     forget_if_stale(block.identity);
     const std::size_t first = rows_.size();
     if (position_.size() < block.states.size()) position_.resize(block.states.size(), none);
