@@ -91,6 +91,11 @@ TEST_CASE("equality is asked of entries with the same hash alone") {
 
 TEST_CASE("stirring bits is one to one, and moves every bit") {
   CHECK(gfn::mix_bits(0) == 0);
+  // the first numbers of SplitMix64 (Steele, Lea, Flood 2014) from seed 0, which stirs multiples of the golden ratio
+  const std::uint64_t golden = 0x9E3779B97F4A7C15;
+  CHECK(gfn::mix_bits(golden) == 0xE220A8397B1DCDAF);
+  CHECK(gfn::mix_bits(2 * golden) == 0x6E789E6AA1B965F4);
+  CHECK(gfn::mix_bits(3 * golden) == 0x06C45D188009454F);
   std::set<std::uint64_t> images;
   for (std::uint64_t x = 0; x < 10000; ++x) images.insert(gfn::mix_bits(x));
   CHECK(images.size() == 10000);
