@@ -107,7 +107,7 @@ TEST_CASE("stirring bits is one to one, and moves every bit") {
     const std::uint64_t x = stream();
     for (std::size_t in = 0; in < 64; ++in) {
       const std::uint64_t difference = gfn::mix_bits(x) ^ gfn::mix_bits(x ^ (std::uint64_t{1} << in));
-      for (std::size_t out = 0; out < 64; ++out) changes[in * 64 + out] += (difference >> out) & 1;
+      for (std::size_t out = 0; out < 64; ++out) changes[in * 64 + out] += static_cast<int>((difference >> out) & 1);
     }
   }
   double worst = 0;
