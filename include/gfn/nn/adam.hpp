@@ -33,8 +33,8 @@ class Adam {
     check_learning_rate("learning_rate", options.learning_rate);
     require(options.beta1 >= 0 && options.beta1 < 1 && options.beta2 >= 0 && options.beta2 < 1,
             "Adam: beta1 = ", options.beta1, " and beta2 = ", options.beta2, " must be in [0, 1)");
-    require(std::isfinite(options.epsilon) && options.epsilon > 0, "Adam: epsilon is ", options.epsilon,
-            ", it must be finite and above 0");
+    require(std::isfinite(options.epsilon) && options.epsilon >= 0, "Adam: epsilon is ", options.epsilon,
+            ", it must be finite and at least 0");
     for (const Group& group : groups_)
       if (group.parameters == &parameters) return;
     const auto size = static_cast<std::size_t>(parameters.size());
