@@ -99,6 +99,24 @@ TEST_CASE("the oldest item makes room, with its priority") {
   for (std::size_t i = 0; i < 3; ++i) CHECK(probability(replay, i) == Approx(1. / 3));
 }
 
+TEST_CASE("an item may be written where it stays, over the oldest one") {
+  Replay replay({.capacity = 2, .alpha = 1});
+  for (const char* item : {"a", "b"}) {
+    std::string& place = replay.next_place("blank");
+    CHECK(place == "blank");
+    place = item;
+  }
+  replay.update(0, 3);
+  std::string& place = replay.next_place("blank");
+  CHECK(place == "a");
+  place += "c";
+  CHECK(replay.size() == 2);
+  CHECK(replay[0] == "ac");
+  CHECK(replay[1] == "b");
+  CHECK(probability(replay, 0) == Approx(3. / 4));  // the largest priority seen
+  CHECK(replay.next_place("blank") == "b");
+}
+
 TEST_CASE("what a replay buffer cannot do is refused") {
   CHECK_THROWS_AS(Replay({.capacity = 0}), std::invalid_argument);
   for (const double alpha : {-0.1, 1.1, std::nan("")}) CHECK_THROWS_AS(Replay({.alpha = alpha}), std::invalid_argument);

@@ -71,11 +71,12 @@ class LogDeterminants {
   }
 
  private:
+  static constexpr int max_nodes = 64;
   /// A Cholesky factor that grows by one node at a time.
   struct Factor {
     explicit Factor(Eigen::Index capacity) : lower(capacity, capacity) {}
-    Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor> lower;
-    std::array<int, 64> nodes{};
+    Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor, max_nodes, max_nodes> lower;  // no malloc
+    std::array<int, max_nodes> nodes{};
   };
   /// A part of the cache with a lock of its own, so that threads seldom wait for one another.
   struct alignas(64) Shard {

@@ -32,17 +32,21 @@ class PrioritisedReplay {
   std::size_t size() const { return items_.size(); }
   const Item& operator[](std::size_t i) const { return items_[i]; }
 
-  void add(Item item) {
+  void add(const Item& item) { next_place(item) = item; }
+
+  /// Adds an item that is yet to be written: a copy of `blank` while there is room, and afterwards the oldest item as it
+  /// is. Assigned part by part, it keeps the memory that its parts hold.
+  Item& next_place(const Item& blank) {
     std::size_t place = next_;
     if (items_.size() < options_.capacity) {
       place = items_.size();
-      items_.push_back(std::move(item));
+      items_.push_back(blank);
       if (items_.size() > leaves_) grow();
     } else {
-      items_[place] = std::move(item);
       next_ = (next_ + 1) % options_.capacity;
     }
     set(place, largest_);
+    return items_[place];
   }
 
   /// Draws an item, with replacement, in proportion to priority^alpha.

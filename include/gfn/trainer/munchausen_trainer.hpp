@@ -69,7 +69,8 @@ class MunchausenTrainer {
         table_(env),
         q_(q),
         target_(target),
-        replay_(options.replay) {
+        replay_(options.replay),
+        blank_{env.initial_state(), none, env.initial_state(), false, 0} {
     require(options.alpha >= 0 && options.alpha < 1, "alpha is ", options.alpha, ", not in [0, 1)");
     require(options.target_rate >= 0 && options.target_rate <= 1, "target_rate is ", options.target_rate,
             ", not in [0, 1]");
@@ -153,7 +154,12 @@ class MunchausenTrainer {
         const bool exit = step.child == none;
         const double reward = exit ? training_log_reward(batch_, i, options_.log_reward_floor)
                                    : -std::log(static_cast<double>(table.backward_choices(step.child)));
-        replay_.add({table.state(step.row), step.action, table.state(exit ? step.row : step.child), exit, reward});
+        Transition& place = replay_.next_place(blank_);  // states may hold memory, which is used again
+        place.state = table.state(step.row);
+        place.action = step.action;
+        place.child = table.state(exit ? step.row : step.child);
+        place.exit = exit;
+        place.reward = reward;
       }
   }
 
@@ -244,6 +250,7 @@ class MunchausenTrainer {
   StateTable<E> table_;  // of the drawn transitions
   OutputRows<Q, State> q_, target_;
   PrioritisedReplay<Transition> replay_;
+  Transition blank_;
   Tape<T> tape_;
   Adam<T> adam_;
 
