@@ -8,14 +8,18 @@
 #include <iterator>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include <gfn/environment/hypergrid.hpp>
+#include <gfn/objective/detailed_balance.hpp>
+#include <gfn/objective/subtrajectory_balance.hpp>
 #include <gfn/policy/neural.hpp>
 #include <gfn/policy/uniform.hpp>
 #include <gfn/trainer/checkpoint.hpp>
 #include <gfn/trainer/coupled_trainer.hpp>
 #include <gfn/trainer/objective_trainer.hpp>
+#include <gfn/trainer/policy_gradient_trainer.hpp>
 #include <gfn/trainer/train.hpp>
 
 #include "catch.hpp"
@@ -63,6 +67,48 @@ struct CoupledRun {
   gfn::NeuralFunction<T> backward_critic = gfn::mlp_value<T>(env, {.hidden = hidden}, random);
   decltype(gfn::coupled_trainer(env, forward, backward, critic, backward_critic)) trainer =
       gfn::coupled_trainer(env, forward, backward, critic, backward_critic);
+};
+
+/// The grid and networks of the runs below.
+template <class T>
+struct GridRun {
+  explicit GridRun(std::uint64_t seed) : random(seed) {}
+  gfn::HyperGrid env{{.dimension = 2, .side = 6}};
+  gfn::Random random;
+  gfn::NeuralFunction<T> forward = gfn::mlp_policy<T>(env, {.hidden = {16}}, random);
+  gfn::NeuralFunction<T> backward = gfn::mlp_backward<T>(env, {.hidden = {16}}, random);
+  gfn::NeuralFunction<T> critic = gfn::mlp_value<T>(env, {.hidden = {16}}, random);
+  gfn::NeuralFunction<T> flow = gfn::mlp_flow<T>(env, {.hidden = {16}}, random);
+  gfn::UniformPolicy uniform = gfn::uniform_backward(env);
+};
+
+/// DB-B, whose state flow is learned.
+template <class T>
+struct DetailedBalanceRun : GridRun<T> {
+  using GridRun<T>::GridRun;
+  using Flow = gfn::NeuralFunction<T>;
+  gfn::ObjectiveTrainer<gfn::HyperGrid, gfn::DetailedBalance, Flow, Flow, Flow> trainer =
+      gfn::objective_trainer(this->env, gfn::DetailedBalance{}, this->forward, this->backward, this->flow);
+};
+
+/// SubTB-U, exploring.
+template <class T>
+struct SubtrajectoryRun : GridRun<T> {
+  using GridRun<T>::GridRun;
+  using Flow = gfn::NeuralFunction<T>;
+  gfn::ObjectiveTrainer<gfn::HyperGrid, gfn::SubtrajectoryBalance, Flow, gfn::UniformPolicy, Flow> trainer =
+      gfn::objective_trainer(this->env, gfn::SubtrajectoryBalance{}, this->forward, this->uniform, this->flow,
+                             {.exploration = {.start = 0.2}});
+};
+
+/// RL-T.
+template <class T>
+struct TrustRegionRun : GridRun<T> {
+  using GridRun<T>::GridRun;
+  using Network = gfn::NeuralFunction<T>;
+  decltype(gfn::trust_region_trainer(std::declval<const gfn::HyperGrid&>(), std::declval<Network&>(),
+                                     std::declval<gfn::UniformPolicy&>(), std::declval<Network&>())) trainer =
+      gfn::trust_region_trainer(this->env, this->forward, this->uniform, this->critic);
 };
 
 /// All bits that a checkpoint of the run holds.
@@ -119,12 +165,14 @@ void check_resuming() {
   gfn::train(whole.trainer, some, whole.random);
   save(folder.path / "run", whole, "grid", {0.25, 7.5});
   const std::string middle = state(whole);
+  const double log_z = whole.trainer.log_z_estimate();
   gfn::train(whole.trainer, some, whole.random);
 
   Run resumed(4);  // other networks, another seed, and a trainer that has been used
   gfn::train(resumed.trainer, {.iterations = 2, .batch = 5}, resumed.random);
   CHECK(load(folder.path / "run", resumed) == std::vector<double>{0.25, 7.5});
   CHECK(resumed.trainer.iteration() == some.iterations);
+  CHECK(resumed.trainer.log_z_estimate() == log_z);
   CHECK(resumed.random.seed() == 3);
   CHECK((state(resumed) == middle));
   gfn::train(resumed.trainer, some, resumed.random);
@@ -139,6 +187,12 @@ TEST_CASE("resuming from a checkpoint gives the same bits as not having stopped"
   check_resuming<BalanceRun<double>>();
   check_resuming<CoupledRun<float>>();
   check_resuming<CoupledRun<double>>();
+  check_resuming<DetailedBalanceRun<float>>();
+  check_resuming<DetailedBalanceRun<double>>();
+  check_resuming<SubtrajectoryRun<float>>();
+  check_resuming<SubtrajectoryRun<double>>();
+  check_resuming<TrustRegionRun<float>>();
+  check_resuming<TrustRegionRun<double>>();
 }
 
 TEST_CASE("networks made after a checkpoint is loaded are those of the run that wrote it") {
