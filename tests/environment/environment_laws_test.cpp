@@ -76,6 +76,20 @@ struct Grid {
   }
 };
 
+/// The grid with a mark, the area under the path, that is right as long as each undo takes back the last move, or is
+/// taken back at once. By any other way round it comes out different, and shows where a test lets it.
+struct AreaGrid : Grid {
+  void apply(State& s, Action a) const {
+    if (a == 0) s.mark += s.y;
+    Grid::apply(s, a);
+  }
+  void undo(State& s, Action a) const {
+    const int mark = s.mark - (a == 0 ? s.y : 0);
+    Grid::undo(s, a);
+    s.mark = mark;
+  }
+};
+
 /// A chain 0 → 1 → 2 → exit by action 0, and another way to 2, by action 1: … → −3 → −2 → −1 → 2.
 /// It starts nowhere: 2 has no end of ancestors.
 struct Chain {
@@ -359,6 +373,37 @@ TEST_CASE("equal states are treated equally, however they were reached") {
       void encode(const State& s, Features out) const { out.one(s.mark); }
     };
     CHECK(law(Broken()) == "equal states have equal encodings");
+  }
+}
+
+TEST_CASE("a state that is right in last-in-first-out order only is caught by walking back another way") {
+  CHECK(message(AreaGrid()) == "sound");  // as long as nothing shows the mark
+  SECTION("at the initial state") {
+    struct Broken : AreaGrid {
+      void encode(const State& s, Features out) const { out.value(0, s == State{} ? s.mark : 0); }
+    };
+    CHECK(law(Broken()) == "equal states have equal encodings");
+    CHECK(message(Broken()).find("there by a walk back: ") != std::string::npos);
+  }
+  SECTION("on the way") {
+    struct Broken : AreaGrid {
+      std::uint64_t hash(const State& s) const { return static_cast<std::uint64_t>(s == State{} ? 0 : s.mark); }
+    };
+    CHECK(law(Broken()) == "equal states have equal hashes");
+    CHECK(message(Broken()).find("there from the initial state by action ") != std::string::npos);
+  }
+  SECTION("in where moves lead") {  // from (1, 1), where an odd mark swaps the axes
+    struct Broken : AreaGrid {
+      static int swap(const State& s) { return s == State{1, 1} && s.mark % 2 != 0; }
+      void apply(State& s, Action a) const { AreaGrid::apply(s, backward_action(s, a)); }
+      int num_backward_actions() const { return 2; }
+      Action backward_action(const State& s, Action a) const { return swap(s) ? 1 - a : a; }
+      Action forward_action(State s, Action b) const {
+        undo(s, b);
+        return swap(s) ? 1 - b : b;
+      }
+    };
+    CHECK(law(Broken()) == "the moves of a backward walk lead forth by its states");
   }
 }
 

@@ -123,13 +123,33 @@ class EnvironmentLaws {
     }
   }
 
-  /// Walks back at random from a state that can exit.
+  /// Walks back at random from a state that can exit, and forth again by the same moves.
   void walk_back(State s, Stream& stream) {
-    for (int step = 0; !(s == start_); ++step) {
+    std::vector<State> met;
+    std::vector<Action> moves;
+    while (!(s == start_)) {
       const Masks masks = check_state(s, stream);
-      if (step == options_.max_steps)
-        broken("backward walks reach the initial state within max_steps", s, ", reached in ", step, " undos");
-      env_.undo(s, masks.undos[static_cast<std::size_t>(stream.below(static_cast<int>(masks.undos.size())))]);
+      if (static_cast<int>(moves.size()) == options_.max_steps)
+        broken("backward walks reach the initial state within max_steps", s, ", reached in ", moves.size(), " undos");
+      const Action b = masks.undos[static_cast<std::size_t>(stream.below(static_cast<int>(masks.undos.size())))];
+      met.push_back(s);
+      moves.push_back(forward_action(env_, s, b));
+      env_.undo(s, b);
+    }
+    check_equal(start_, s, {"there by a walk back"});
+    retrace(met, moves);
+  }
+
+  /// Takes the moves, the last one first, from the initial state, past the states met on the way back.
+  void retrace(const std::vector<State>& met, const std::vector<Action>& moves) {
+    State s = start_;
+    for (std::size_t i = moves.size(); i-- > 0;) {
+      const State before = s;
+      env_.apply(s, moves[i]);
+      if (!(s == met[i]))
+        broken("the moves of a backward walk lead forth by its states", before, ", action ", moves[i], " leads to ",
+               describe(s), ", and not to ", describe(met[i]), " as on the way back");
+      check_equal(met[i], s, {"there from the initial state by action ", moves[i]});
     }
   }
 
@@ -369,6 +389,10 @@ class EnvironmentLaws {
 ///   undo after apply restores the state                   apply after undo restores the state
 ///   forward_action inverts backward_action                backward_action inverts forward_action
 ///   undo gives the same state every time                  backward walks reach the initial state within max_steps
+///   the moves of a backward walk lead forth by its states
+///
+/// States count as equal that compare so, however they were reached: by one move, by its undo, at the end of a walk
+/// back, or by the moves of that walk from the initial state. What a state keeps must not depend on the way to it.
 ///
 /// The concepts check an environment's spelling, this checks its meaning: call it in a test.
 template <class E>
