@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include <gfn/environment/bayesian_network.hpp>
 #include <gfn/environment/hypergrid.hpp>
 #include <gfn/environment/sequence.hpp>
 #include <gfn/exact/gradient.hpp>
@@ -35,6 +36,15 @@ using Word = Slots::State;
 Slots slots(int length, int alphabet) {
   return Slots({.length = length, .alphabet_size = alphabet}, environments::Wavy{});
 }
+
+/// A score of networks of three nodes: every set of parents is worth something else to a node.
+struct Likings {
+  int num_nodes() const { return 3; }
+  double local_score(int node, gfn::NodeSet parents) const {
+    return std::sin(1.0 + 5.0 * node + 2.0 * static_cast<double>(parents));
+  }
+};
+using Networks = gfn::BayesianNetwork<Likings, gfn::UniformPrior, 4>;
 
 Actions actions_of(std::span<const gfn::Step> steps) {
   Actions actions;
@@ -170,6 +180,42 @@ struct EvenGuide {
   }
 };
 
+/// The steps' scores by a guide that caps the logit of the exit where poor(state), computed from the logits.
+template <class E, class G, class Poor>
+void check_capped_exits(const StateGraph<E>& graph, G& guide, double cap, const Poor& poor) {
+  auto forward = tabular::random_forward(graph, 1);
+  auto backward = tabular::random_backward(graph, 2);
+  const auto batch = gfn::batch_from_trajectories(graph.environment(), gfn::exact::all_trajectories(graph));
+  const auto plain = gfn::exact::forward_log_probabilities(graph, forward);
+  const auto log_p = scores(batch, guide, forward, backward);
+  const int exit = graph.environment().num_actions();
+  int capped = 0, elsewhere = 0, changed = 0;
+  for (std::size_t k = 0; k < log_p.size(); ++k) {
+    const gfn::Step& step = batch.steps()[k];
+    if (step.child == gfn::none) {
+      CHECK(log_p[k] == 0);
+      continue;
+    }
+    const auto& s = batch.table().state(step.row);
+    const int row = graph.find(s);
+    std::size_t e = graph.first_edge(row);
+    while (graph.edges()[e].action != step.action) ++e;
+    if (!poor(s)) {
+      ++elsewhere;
+      CHECK(log_p[k] == Approx(plain.edges[e]).margin(1e-14));
+      continue;
+    }
+    ++capped;
+    std::vector<double> logits = {std::min(forward.table()(row, exit), cap)};
+    for (const auto& edge : graph.edges(row)) logits.push_back(forward.table()(row, edge.action));
+    CHECK(log_p[k] == Approx(forward.table()(row, step.action) - gfn::log_sum_exp(logits)).margin(1e-13));
+    changed += std::abs(log_p[k] - plain.edges[e]) > 1e-3;
+  }
+  CHECK(capped > 0);
+  CHECK(elsewhere > 0);
+  CHECK((changed > 0) == (cap < 100));
+}
+
 /// Identity 5 for a guide: the expected gradient of the coupled trainer's backward half is that of
 /// E_ρ KL(P_B(τ|x) ‖ P_G(τ|x)), P_G(τ|x) being proportional to the product of the guide's scores along τ.
 template <class E, class G>
@@ -215,43 +261,25 @@ void check_guided_gradient(const StateGraph<E>& graph, G& guide) {
 }  // namespace
 
 TEST_CASE("the guide that discourages exits is the policy with capped logits") {
-  const HyperGrid env{{.dimension = 2, .side = 4}};
-  const StateGraph graph(env);
-  auto forward = tabular::random_forward(graph, 1);
-  auto backward = tabular::random_backward(graph, 2);
-  const auto batch = gfn::batch_from_trajectories(env, gfn::exact::all_trajectories(graph));
-  const auto plain = gfn::exact::forward_log_probabilities(graph, forward);
   const double cap = GENERATE(std::log(1e-5), -0.2, 100.0);
-  auto by_state = gfn::discouraged_exit(env, cap);
-  auto by_reward = gfn::discouraged_exit_below(env, std::log(0.01), cap);
-  const auto log_p = scores(batch, by_state, forward, backward);
-  CHECK(scores(batch, by_reward, forward, backward) == log_p);
-  int background = 0, elsewhere = 0, changed = 0;
-  for (std::size_t k = 0; k < log_p.size(); ++k) {
-    const gfn::Step& step = batch.steps()[k];
-    if (step.child == gfn::none) {
-      CHECK(log_p[k] == 0);
-      continue;
-    }
-    const auto& s = batch.table().state(step.row);
-    const int row = graph.find(s);
-    std::size_t e = graph.first_edge(row);
-    while (graph.edges()[e].action != step.action) ++e;
-    const bool corner = (s[0] == 0 || s[0] == 3) && (s[1] == 0 || s[1] == 3);  // where the reward is high
-    if (corner) {
-      ++elsewhere;
-      CHECK(log_p[k] == Approx(plain.edges[e]).margin(1e-14));
-      continue;
-    }
-    ++background;
-    std::vector<double> logits = {std::min(forward.table()(row, 2), cap)};
-    for (const auto& edge : graph.edges(row)) logits.push_back(forward.table()(row, edge.action));
-    CHECK(log_p[k] == Approx(forward.table()(row, step.action) - gfn::log_sum_exp(logits)).margin(1e-13));
-    changed += std::abs(log_p[k] - plain.edges[e]) > 1e-3;
+  SECTION("on a grid, away from its corners") {
+    const HyperGrid env{{.dimension = 2, .side = 4}};
+    const StateGraph graph(env);
+    const auto poor = [](const HyperGrid::State& s) {
+      const bool corner = (s[0] == 0 || s[0] == 3) && (s[1] == 0 || s[1] == 3);  // where the reward is high
+      return !corner;
+    };
+    auto by_state = gfn::discouraged_exit(env, cap);
+    auto by_reward = gfn::discouraged_exit_below(env, std::log(0.01), cap);
+    check_capped_exits(graph, by_state, cap, poor);
+    check_capped_exits(graph, by_reward, cap, poor);
   }
-  CHECK(background > 0);
-  CHECK(elsewhere > 0);
-  CHECK((changed > 0) == (cap < 100));
+  SECTION("on the networks of three nodes, by their rewards") {
+    const Networks env{Likings{}};
+    const StateGraph graph(env);
+    auto guide = gfn::discouraged_exit_below(env, env.log_reward(env.initial_state()), cap);  // and at it
+    check_capped_exits(graph, guide, cap, [&](const Networks::State& s) { return env.log_reward(s) <= 0; });
+  }
 }
 
 TEST_CASE("a replay guide's scores are means over what it has seen") {
@@ -303,6 +331,11 @@ TEST_CASE("the guided backward gradient is that of the divergence from the guide
   SECTION("discouraged exits") {
     const HyperGrid env{{.dimension = 2, .side = 3}};
     auto guide = gfn::discouraged_exit(env);
+    check_guided_gradient(StateGraph(env), guide);
+  }
+  SECTION("discouraged exits below a log-reward, of networks") {
+    const Networks env{Likings{}};
+    auto guide = gfn::discouraged_exit_below(env, 0.3, -3.0);
     check_guided_gradient(StateGraph(env), guide);
   }
   SECTION("replay") {
