@@ -23,8 +23,10 @@
 #include <gfn/exact/distribution.hpp>
 #include <gfn/exact/metrics.hpp>
 #include <gfn/exact/state_graph.hpp>
+#include <gfn/policy/neural.hpp>
 #include <gfn/policy/uniform.hpp>
 #include <gfn/testing/environment_laws.hpp>
+#include <gfn/trainer/policy_gradient_trainer.hpp>
 
 #ifdef GFN_TEST_GZIP
 #include <gfn/core/gzip.hpp>
@@ -245,6 +247,40 @@ TEST_CASE("BgeScore scores the cells of Sachs et al.") {
   gfn::testing::check_environment_laws(env, gfn::Random(1), {.walks = 4});
   gfn::testing::check_environment_laws(BayesianNetwork(score, {.max_parents = 3}, gfn::FairPrior{}), gfn::Random(2),
                                        {.walks = 4});
+}
+
+TEST_CASE("networks scored by BgeScore keep the laws of environments") {
+  const BgeScore score(er5().values);
+  gfn::testing::check_environment_laws(BayesianNetwork<BgeScore, gfn::UniformPrior, 8>(score), gfn::Random(1),
+                                       {.walks = 20});
+  gfn::testing::check_environment_laws(
+      BayesianNetwork<BgeScore, gfn::ErdosRenyiPrior, 8>(score, {}, gfn::ErdosRenyiPrior(0.2)), gfn::Random(2),
+      {.walks = 20});
+}
+
+TEST_CASE("a policy trains on the networks of Sachs et al.") {
+  if (data.empty()) {
+    WARN("skipped: GFN_DATA_DIR is not set");
+    return;
+  }
+  const BayesianNetwork env(BgeScore(
+      gfn::read_numeric_table(data / "sachs_continuous_7466.tsv", {.without = {"condition"}, .num_rows = 853}).values));
+  REQUIRE(env.num_actions() == 11 * 11);
+  gfn::Random random(1);
+  auto forward = gfn::mlp_policy<float>(env, {.hidden = {16}}, random);
+  auto value = gfn::mlp_value<float>(env, {.hidden = {16}}, random);
+  auto uniform = gfn::uniform_backward(env);
+  auto trainer = gfn::policy_gradient_trainer(env, forward, uniform, value);
+  const auto before = forward.parameters().value().eval();
+  for (int i = 0; i < 3; ++i) {
+    const gfn::IterationReport report = trainer.step(random, 8);
+    CHECK(std::isfinite(report.loss));
+    CHECK(std::isfinite(report.value_loss));
+    CHECK(std::isfinite(report.log_z));
+  }
+  CHECK(forward.parameters().value().allFinite());
+  CHECK(value.parameters().value().allFinite());
+  CHECK_FALSE(forward.parameters().value() == before);
 }
 
 TEST_CASE("BgeScore refuses bad options and data") {
