@@ -16,11 +16,11 @@ template <class E>
 using Table = gfn::TabularFunction<double, E>;
 
 /// Normal numbers, the same for the same seed.
-template <class E>
-void randomise(Table<E>& table, std::uint64_t seed, double scale = 1) {
+template <class T, class E>
+void randomise(gfn::TabularFunction<T, E>& table, std::uint64_t seed, double scale = 1) {
   gfn::Stream stream(seed, gfn::Purpose::user, 0, 0);
-  gfn::Out<double> values = table.modify();
-  for (Eigen::Index i = 0; i < values.size(); ++i) values.data()[i] = scale * stream.normal();
+  gfn::Out<T> values = table.modify();
+  for (Eigen::Index i = 0; i < values.size(); ++i) values.data()[i] = static_cast<T>(scale * stream.normal());
 }
 
 template <class E>
