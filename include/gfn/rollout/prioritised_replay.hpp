@@ -34,8 +34,8 @@ class PrioritisedReplay {
 
   void add(const Item& item) { next_place(item) = item; }
 
-  /// Adds an item that is yet to be written: a copy of `blank` while there is room, and afterwards the oldest item as it
-  /// is. Assigned part by part, it keeps the memory that its parts hold.
+  /// Adds an item that is yet to be written: a copy of `blank` while there is room, and afterwards the oldest item, as
+  /// it is. Assigned part by part, it keeps the memory that its parts hold.
   Item& next_place(const Item& blank) {
     std::size_t place = next_;
     if (items_.size() < options_.capacity) {
