@@ -8,9 +8,7 @@
 #include <tuple>
 #include <vector>
 
-#include <gfn/environment/bayesian_network.hpp>
 #include <gfn/environment/hypergrid.hpp>
-#include <gfn/environment/sequence.hpp>
 #include <gfn/exact/gradient.hpp>
 #include <gfn/exact/values.hpp>
 #include <gfn/trainer/coupled_trainer.hpp>
@@ -19,6 +17,7 @@
 
 #include "catch.hpp"
 #include "environment/environments.hpp"
+#include "environment/small_environments.hpp"
 #include "tabular.hpp"
 
 // The identities that the method rests on (Niu et al. 2024, and exact in every case), by enumeration of all
@@ -39,31 +38,13 @@ using Actions = std::vector<gfn::Action>;
 constexpr double log_z = 0.4;
 constexpr double tolerance = 1e-10;
 
-/// A score of networks that prefers nothing for a reason.
-struct WavyScore {
-  int num_nodes() const { return 3; }
-  double local_score(int node, gfn::NodeSet parents) const {
-    return std::sin(1.0 + 2.0 * node + 3.0 * static_cast<double>(parents));
-  }
-};
-
-using Slots = gfn::SlotSequence<environments::Wavy, 4>;
-using Words = gfn::PrependAppendSequence<environments::Wavy, 4>;  // with parallel edges
-using Networks = gfn::BayesianNetwork<WavyScore, gfn::UniformPrior, 4>;
-using Environments = std::tuple<gfn::HyperGrid, Slots, Words, Networks, environments::PrependAppend>;
-
-constexpr gfn::SequenceOptions of_three_bits{.length = 3, .alphabet_size = 2};
-
-gfn::HyperGrid environment(gfn::HyperGrid*) { return gfn::HyperGrid{{.dimension = 2, .side = 3}}; }
-Slots environment(Slots*) { return Slots(of_three_bits, environments::Wavy{}); }
-Words environment(Words*) { return Words(of_three_bits, environments::Wavy{}); }
-Networks environment(Networks*) { return Networks(WavyScore{}); }
-environments::PrependAppend environment(environments::PrependAppend*) { return {}; }
+using Environments = std::tuple<gfn::HyperGrid, environments::Slots, environments::Words, environments::Networks,
+                                environments::PrependAppend>;
 
 /// An environment with random policies on it, and a law ρ of terminating states that no policy gave.
 template <class E>
 struct Setting {
-  E env = environment(static_cast<E*>(nullptr));
+  E env = environments::small<E>();
   StateGraph<E> graph{env};
   Table<E> forward = tabular::random_forward(graph, 1);
   Table<E> backward = tabular::random_backward(graph, 2);

@@ -28,6 +28,7 @@ namespace gfn {
 /// plus the mean over trajectories of (log F(x, exit) − log R(x))². Sums are log-sum-exp, with no absolute epsilon;
 /// parallel edges count one each. Needs a forward policy with parameters, and the rewards of all visited states that
 /// can end; the parents of visited states are added to the batch's rows. log Z is the logarithm of the flow out of s₀.
+/// The mean over visits divides by a random number where lengths differ: a gradient biased by O(1/N), N trajectories.
 class FlowMatching {
  public:
   explicit FlowMatching(double log_reward_floor = minus_infinity<>) : floor_(log_reward_floor) {}
