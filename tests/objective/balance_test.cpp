@@ -14,15 +14,18 @@
 #include <gfn/exact/trajectories.hpp>
 #include <gfn/objective/detailed_balance.hpp>
 #include <gfn/objective/flow_matching.hpp>
+#include <gfn/objective/guide.hpp>
 #include <gfn/objective/policy_gradient.hpp>
 #include <gfn/objective/subtrajectory_balance.hpp>
 #include <gfn/policy/neural.hpp>
 #include <gfn/policy/uniform.hpp>
 #include <gfn/rollout/trajectories.hpp>
+#include <gfn/trainer/coupled_trainer.hpp>
 #include <gfn/trainer/objective_trainer.hpp>
 
 #include "catch.hpp"
 #include "environment/environments.hpp"
+#include "environment/small_environments.hpp"
 #include "tabular.hpp"
 
 // The balance objectives: their values against direct sums, their gradients against central differences through the
@@ -55,6 +58,15 @@ gfn::Batch<E> all_in_a_batch(const StateGraph<E>& graph) {
   auto trajectories = gfn::exact::all_trajectories(graph);
   trajectories.push_back(trajectories[0]);
   return gfn::batch_from_trajectories(graph.environment(), trajectories);
+}
+
+/// Every few of them, and the first of them twice: enough of the longer ones to cover all states, at less cost.
+template <class E>
+gfn::Batch<E> some_in_a_batch(const StateGraph<E>& graph, std::size_t count) {
+  const auto all = gfn::exact::all_trajectories(graph);
+  std::vector<Actions> some = {all[0]};
+  for (std::size_t i = 0; i < count; ++i) some.push_back(all[i * all.size() / count]);
+  return gfn::batch_from_trajectories(graph.environment(), some);
 }
 
 /// The largest entry of the gradients, which are left zero.
@@ -115,6 +127,23 @@ void check_objectives_with_flow(gfn::Batch<E>& batch, Forward& forward, Backward
       // trajectory balance alone has no gradient by the flows but the first: still one of the table
       check_gradient(parameters, [&] { return trainer.gradient(batch); });
     }
+}
+
+/// h_t = Σ (log π_F − log π_B) − log F(s_t) along a trajectory, with log R(x) at its end.
+template <class E, class Backward>
+std::vector<double> potentials_along(const StateGraph<E>& graph, const Actions& actions, Table<E>& forward,
+                                     Backward& backward, Table<E>& flow) {
+  const auto log_f = gfn::exact::forward_log_probabilities(graph, forward);
+  const auto log_b = gfn::exact::backward_log_probabilities(graph, backward);
+  std::vector<double> h = {-flow.table()(0, 0)};
+  double ratio = 0;
+  const int x = gfn::exact::follow(graph, actions, [&](std::size_t e) {
+    ratio += log_f.edges[e] - log_b.edges[e];
+    h.push_back(ratio - flow.table()(graph.edges()[e].child, 0));
+  });
+  const auto exit = static_cast<std::size_t>(graph.terminal_index(x));
+  h.push_back(ratio + log_f.exits[exit] - graph.log_rewards()[exit]);
+  return h;
 }
 
 /// The weighted sum of all Δ² of a batch, term by term.
@@ -207,22 +236,11 @@ TEST_CASE("sub-trajectory balance is the direct sum over all sub-trajectories") 
   auto backward = tabular::random_backward(graph, 2);
   auto flow = tabular::random_value(graph, 3);
   auto batch = all_in_a_batch(graph);
-  const auto log_f = gfn::exact::forward_log_probabilities(graph, forward);
-  const auto log_b = gfn::exact::backward_log_probabilities(graph, backward);
-  // h_t = Σ (log π_F − log π_B) − log F(s_t) along each trajectory, with log R(x) at its end
   std::vector<std::vector<double>> potentials;
   for (int i = 0; i < batch.trajectories(); ++i) {
     Actions actions;
     for (const gfn::Step& step : batch.steps(i)) actions.push_back(step.action);
-    std::vector<double> h = {-flow.table()(0, 0)};
-    double ratio = 0;
-    const int x = gfn::exact::follow(graph, actions, [&](std::size_t e) {
-      ratio += log_f.edges[e] - log_b.edges[e];
-      h.push_back(ratio - flow.table()(graph.edges()[e].child, 0));
-    });
-    const auto exit = static_cast<std::size_t>(graph.terminal_index(x));
-    h.push_back(ratio + log_f.exits[exit] - graph.log_rewards()[exit]);
-    potentials.push_back(h);
+    potentials.push_back(potentials_along(graph, actions, forward, backward, flow));
   }
   for (const SubtrajectoryWeights weights : all_weights)
     for (const double lambda : {0.0, 0.1, 0.5, 0.9, 0.99, 1.0}) {
@@ -251,8 +269,115 @@ TEST_CASE("gradients of the objectives against central differences: tables on th
   check_objective(batch, gfn::FlowMatching{}, forward, backward, {&forward.parameters()});
   check_objectives_with_flow(batch, forward, backward, flow,
                              {&forward.parameters(), &backward.parameters(), &flow.parameters()}, {0.0, 0.9, 1.0});
+}
+
+TEMPLATE_TEST_CASE("gradients of the objectives against central differences: tables on sequences and networks", "",
+                   environments::Slots, environments::Networks) {
+  const auto env = environments::small<TestType>();
+  const StateGraph graph(env);
+  auto forward = tabular::random_forward(graph, 1);
+  auto backward = tabular::random_backward(graph, 2);
+  auto flow = tabular::random_value(graph, 3);
+  auto batch = some_in_a_batch(graph, 12);
+  const Pointers policies = {&forward.parameters(), &backward.parameters()};
+  check_objective(batch, gfn::TrajectoryBalance{}, forward, backward, policies, true);
+  check_objective(batch, gfn::FlowMatching{}, forward, backward, {&forward.parameters()});
+  check_objectives_with_flow(batch, forward, backward, flow,
+                             {&forward.parameters(), &backward.parameters(), &flow.parameters()}, {0.9});
+  if (env.can_exit(env.initial_state()))
+    check_objective(batch, gfn::ModifiedDetailedBalance{}, forward, backward, policies);
+}
+
+TEMPLATE_TEST_CASE("gradients of the objectives against central differences: the uniform backward policy", "",
+                   HyperGrid, environments::Slots, environments::Words, environments::Networks) {
+  const auto env = environments::small<TestType>();
+  const StateGraph graph(env);
+  auto forward = tabular::random_forward(graph, 1);
+  auto flow = tabular::random_value(graph, 3);
   auto uniform = gfn::uniform_backward(env);
-  check_objective(batch, gfn::ModifiedDetailedBalance{}, forward, uniform, {&forward.parameters()});
+  auto batch = some_in_a_batch(graph, 12);
+  check_objective(batch, gfn::TrajectoryBalance{}, forward, uniform, {&forward.parameters()}, true);
+  check_objectives_with_flow(batch, forward, uniform, flow, {&forward.parameters(), &flow.parameters()}, {0.9});
+  if (env.can_exit(env.initial_state()))
+    check_objective(batch, gfn::ModifiedDetailedBalance{}, forward, uniform, {&forward.parameters()});
+}
+
+TEST_CASE("sub-trajectory balance on a long trajectory: values and gradients are those of the direct sum") {
+  const HyperGrid env{{.dimension = 1, .side = 128}};
+  const StateGraph graph(env);
+  auto forward = tabular::random_forward(graph, 1);
+  auto backward = gfn::uniform_backward(env);  // which has no choice
+  auto flow = tabular::random_value(graph, 3);
+  Actions there(99, 0), half(50, 0);
+  there.push_back(1), half.push_back(1);
+  auto batch = gfn::batch_from_trajectories(env, std::vector<Actions>{there, half});
+  const auto potentials = [&] {
+    return std::vector{potentials_along(graph, there, forward, backward, flow),
+                       potentials_along(graph, half, forward, backward, flow)};
+  };
+  using enum SubtrajectoryWeights;
+  for (const auto weights : {geometric_within, geometric_within_unnormalised, geometric_within_long_first})
+    for (const double lambda : {0.0, 0.5, 0.9, 0.99, 1.0}) {
+      auto trainer = gfn::objective_trainer(env, gfn::SubtrajectoryBalance{.weights = weights, .lambda = lambda},
+                                            forward, backward, flow);
+      CHECK(trainer.gradient(batch) ==
+            Approx(direct_subtrajectory_balance(potentials(), weights, lambda)).epsilon(1e-12));
+      // ∂/∂log F(s_k) of the direct sum, which is quadratic in it: a central difference is exact
+      Eigen::VectorXd expected(flow.parameters().size());
+      for (Eigen::Index i = 0; i < expected.size(); ++i) {
+        const double x = flow.parameters().value()[i];
+        const auto at = [&](double y) {
+          flow.parameters().modify()[i] = y;
+          return direct_subtrajectory_balance(potentials(), weights, lambda);
+        };
+        expected[i] = (at(x + 1) - at(x - 1)) / 2;
+        flow.parameters().modify()[i] = x;
+      }
+      const double size = expected.lpNorm<Eigen::Infinity>();
+      CHECK(size > 1e-3);
+      CHECK((flow.parameters().grad() - expected).lpNorm<Eigen::Infinity>() < 1e-11 * size);
+      largest_gradient({&forward.parameters(), &flow.parameters()});
+      check_gradient({&forward.parameters()}, [&] { return trainer.gradient(batch); });
+      largest_gradient({&flow.parameters()});
+    }
+}
+
+TEST_CASE("gradient of the guided backward surrogate against central differences") {
+  // its advantages are numbers: the gradient is that of (1/N) Σ Ψ log π_B for fixed Ψ
+  const auto env = environments::small<environments::Networks>();
+  const StateGraph graph(env);
+  auto forward = tabular::random_forward(graph, 1);
+  auto backward = tabular::random_backward(graph, 2);
+  auto value = tabular::random_value(graph, 3);
+  auto backward_value = tabular::random_value(graph, 4);
+  auto batch = some_in_a_batch(graph, 30);
+  auto guide = gfn::discouraged_exit_below(env, -0.5, -0.3);
+  const auto surrogate_gradient = [&](auto reward) -> Eigen::VectorXd {
+    auto trainer = gfn::coupled_trainer(env, forward, backward, value, backward_value, {}, reward);
+    largest_gradient({&backward.parameters()});
+    trainer.backward_gradient(batch);
+    const Eigen::VectorXd gradient = backward.parameters().grad();
+    const std::vector<double> advantage(trainer.backward_advantages().advantage().begin(),
+                                        trainer.backward_advantages().advantage().end());
+    const auto surrogate = [&] {
+      const auto log_b = gfn::exact::backward_log_probabilities(graph, backward);
+      double sum = 0;
+      std::size_t k = 0;
+      for (int i = 0; i < batch.trajectories(); ++i) {
+        Actions actions;
+        for (const gfn::Step& step : batch.steps(i)) actions.push_back(step.action);
+        gfn::exact::follow(graph, actions, [&](std::size_t e) { sum += advantage[k++] * log_b.edges[e]; });
+        ++k;  // the exit
+      }
+      return sum / batch.trajectories();
+    };
+    const Eigen::VectorXd expected = tabular::derivative(backward, surrogate);
+    CHECK((gradient - expected).cwiseAbs().maxCoeff() < 1e-10);
+    CHECK(gradient.cwiseAbs().maxCoeff() > 1e-3);
+    return gradient;
+  };
+  const Eigen::VectorXd guided = surrogate_gradient(gfn::GuidedBackwardReward(guide));
+  CHECK((guided - surrogate_gradient(gfn::BackwardReward{})).norm() > 1e-3);
 }
 
 TEST_CASE("gradients of the objectives against central differences: tables, parallel edges") {

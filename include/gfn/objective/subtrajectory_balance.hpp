@@ -18,8 +18,8 @@
 namespace gfn {
 
 /// How the sub-trajectories of length k weigh; n is the number of actions of their trajectory, N that of trajectories.
-/// `detailed_balance`, `equal` and `geometric` divide by numbers of the whole batch: where lengths differ, their gradient
-/// is a ratio of two random sums, biased by O(1/N); that of the others is a mean over trajectories, and unbiased.
+/// `detailed_balance`, `equal` and `geometric` divide by numbers of the whole batch: where lengths differ, their
+/// gradient is a ratio of two random sums, biased by O(1/N); that of the others is a mean over trajectories, unbiased.
 enum class SubtrajectoryWeights {
   detailed_balance,               ///< k = 1 only: the mean over all steps of the batch
   modified_detailed_balance,      ///< k = 1 only: the mean over each trajectory's steps, then over trajectories
