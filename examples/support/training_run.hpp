@@ -77,8 +77,8 @@ struct Outcome {
 inline volatile std::sig_atomic_t interrupted = 0;
 
 /// Cuts a log back to what it was when the checkpoint of that iteration was written. The line of the iteration itself
-/// goes too where it is only there because training stopped: the line of an iteration that is not due, and the second of
-/// one that is, which has the exact evaluation of the end.
+/// goes too where it is only there because training stopped: the line of an iteration that is not due, and the second
+/// of one that is, which has the exact evaluation of the end.
 inline void cut_log(const TrainingOptions& options, std::int64_t iteration) {
   const std::string& path = options.log;
   if (!std::filesystem::exists(path)) return;
@@ -160,8 +160,8 @@ class TrainingRun {
       gfn::fail("stopped after iteration ", report.iteration, "; --resume goes on from '", options_.checkpoint, "'");
   }
 
-  /// Where exact evaluation is for the end only, the line that has it comes after the usual one of the iteration, if that
-  /// is due: so all lines but the last are those of a longer training.
+  /// Where exact evaluation is for the end only, the line that has it comes after the usual one of the iteration, if
+  /// that is due: so all lines but the last are those of a longer training.
   void evaluate(const gfn::IterationReport& report, bool last) {
     const bool due = options_.is_due(iteration());
     const bool late = exact_ != nullptr && exact_->only_in_the_end();

@@ -95,8 +95,8 @@ class BitSequenceReward {
     return best;
   }
 
-  /// The numbers of the modes within a Hamming distance of a complete sequence. With sampled::ModesFound this counts the
-  /// modes that samples have come near to, as there are too many sequences to number those:
+  /// The numbers of the modes within a Hamming distance of a complete sequence. With sampled::ModesFound this counts
+  /// the modes that samples have come near to, as there are too many sequences to number those:
   ///
   ///     auto found = gfn::sampled::ModesFound::all(reward.codebook().size());
   ///     for (const auto& x : gfn::sampled::sample_objects(env, forward, 1000, random))

@@ -29,8 +29,8 @@ struct NumericTable {
 };
 
 /// Reads the chosen part of a table. Throws gfn::Error, with the line, for a row with more or fewer fields than the
-/// header, a chosen field that is not a finite number, a chosen column that is not there, fewer rows than asked for, and
-/// a last line without end; std::invalid_argument for options out of range.
+/// header, a chosen field that is not a finite number, a chosen column that is not there, fewer rows than asked for,
+/// and a last line without end; std::invalid_argument for options out of range.
 [[nodiscard]] inline NumericTable read_numeric_table(TableReader& reader, const NumericTableOptions& options = {}) {
   require(options.first_row >= 0, "read_numeric_table: first_row is ", options.first_row, ", it must be at least 0");
   NumericTable table;

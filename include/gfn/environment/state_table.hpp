@@ -67,8 +67,8 @@ class StateTable {
   const bool* backward_masks() const { return backward_masks_.data(); }
   int forward_choices(int row) const { return forward_choices_[static_cast<std::size_t>(row)]; }
   int backward_choices(int row) const { return backward_choices_[static_cast<std::size_t>(row)]; }
-  /// Throws gfn::Error, naming both states and the action, unless `action` (of the state in row `parent`) and `back` (of
-  /// the one in row `child`) are legal there, as the two names of one edge must be.
+  /// Throws gfn::Error, naming both states and the action, unless `action` (of the state in row `parent`) and `back`
+  /// (of the one in row `child`) are legal there, as the two names of one edge must be.
   void check_edge(int parent, Action action, int child, Action back) const {
     if constexpr (Environment<E>) {
       if (!is_legal(forward_mask(parent), action) || action == exit_action())

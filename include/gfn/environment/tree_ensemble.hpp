@@ -86,9 +86,9 @@ namespace detail {
 /// Evaluates a TreeEnsemble on all sequences: see for_each_value.
 ///
 /// Depth first over prefixes: what a symbol decides is taken out of the trees as soon as it stands, so that deeper
-/// levels have less to do. Once all but the last two places a, b stand, what is left of the trees becomes a sum of terms
-/// c, c·1[a = s], c·1[b = t] and c·1[a = s, b = t] (a node that asks for a = s is left + 1[a = s]·(right − left)), which
-/// is then added up for all pairs of symbols.
+/// levels have less to do. Once all but the last two places a, b stand, what is left of the trees becomes a sum of
+/// terms c, c·1[a = s], c·1[b = t] and c·1[a = s, b = t] (a node that asks for a = s is left + 1[a = s]·(right −
+/// left)), which is then added up for all pairs of symbols.
 template <class Visit>
 class TreeTabulator {
  public:
@@ -189,8 +189,8 @@ class TreeTabulator {
 
 }  // namespace detail
 
-/// Calls visit(f(x)) for all kᴸ sequences x in lexicographic order, much faster than one by one: 18⁶ = 34 million values
-/// of 100 trees of 31 leaves take about a second. They agree with operator() to rounding.
+/// Calls visit(f(x)) for all kᴸ sequences x in lexicographic order, much faster than one by one: 18⁶ = 34 million
+/// values of 100 trees of 31 leaves take about a second. They agree with operator() to rounding.
 template <class Visit>
 void for_each_value(const TreeEnsemble& trees, const Visit& visit) {
   static_assert(std::is_invocable_v<const Visit&, double>, "for_each_value: needs `void visit(double)`");

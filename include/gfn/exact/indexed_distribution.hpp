@@ -78,8 +78,8 @@ void for_each_terminal_probability(const E& env, P& forward, const Visit& visit)
 }
 
 /// The same as a vector, by the numbers of the objects: 8 bytes more for each of them. For the distance from the target
-/// see target_distribution(log_rewards) and metrics.hpp. Throws gfn::Error, naming the state, for an object whose number
-/// is out of range or another's, and where numbers are left over.
+/// see target_distribution(log_rewards) and metrics.hpp. Throws gfn::Error, naming the state, for an object whose
+/// number is out of range or another's, and where numbers are left over.
 template <IndexedEnvironment E, class P>
   requires NumberedObjects<E> && Policy<P, StateOf<E>>
 [[nodiscard]] std::vector<double> indexed_terminating_distribution(const E& env, P& forward) {

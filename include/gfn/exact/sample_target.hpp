@@ -18,10 +18,10 @@
 
 namespace gfn::exact {
 
-/// Draws `count` numbers, each i with the probability exp(log_weights[i]) / Σ exp(log_weights), independently. Calls with
-/// the same seed and the same number `evaluation` give the same ones, apart from all random numbers of training. O(n +
-/// count log count), without memory of the weights' size. Throws gfn::Error where all weights are 0, or one is NaN or
-/// +∞.
+/// Draws `count` numbers, each i with the probability exp(log_weights[i]) / Σ exp(log_weights), independently. Calls
+/// with the same seed and the same number `evaluation` give the same ones, apart from all random numbers of training.
+/// O(n + count log count), without memory of the weights' size. Throws gfn::Error where all weights are 0, or one is
+/// NaN or +∞.
 [[nodiscard]] inline std::vector<std::size_t> sample_log_weights(std::span<const double> log_weights, int count,
                                                                  const Random& random, std::uint64_t evaluation = 0) {
   require(count >= 0, "sample_log_weights: the number of samples is ", count, ", it must be at least 0");
