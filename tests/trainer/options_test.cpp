@@ -159,6 +159,15 @@ TEST_CASE("an annealed reward starts at a power, and ends as it is") {
   };
   check(gfn::trajectory_balance_trainer(env, t.forward, uniform, {.reward_exponent = exponent}));
   check(gfn::policy_gradient_trainer(env, t.forward, uniform, t.value, {.reward_exponent = exponent}));
+
+  // the walks back are weighed by the same reward
+  auto coupled = gfn::coupled_trainer(
+      env, t.forward, t.backward, t.value, t.backward_value,
+      {.forward = {.reward_exponent = exponent}, .backward = {.loss = gfn::BackwardLoss::squared}});
+  coupled.step(gfn::Random{1}, 5);
+  const auto& back = coupled.backward_batch();
+  for (int k = 0; k < back.trajectories(); ++k)
+    CHECK(back.log_reward(k) == Approx(0.2 * env.log_reward(back.terminal_state(k))));
 }
 
 TEST_CASE("a balance objective makes steps on trajectories from anywhere, policy gradients only on their own") {

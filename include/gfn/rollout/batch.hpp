@@ -69,6 +69,8 @@ class Batch {
     require(exponent > 0 && std::isfinite(exponent), "set_reward_exponent: ", exponent, ", it must be above 0");
     exponent_ = exponent;
   }
+  /// The power that rewards are taken to; 1 unless it was set.
+  double reward_exponent() const { return exponent_; }
 
   /// Computes the rewards of all terminal states that have none yet. Throws gfn::Error, naming the state, for NaN or
   /// +∞.

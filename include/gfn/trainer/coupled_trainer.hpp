@@ -87,6 +87,7 @@ class CoupledTrainer {
     PhaseClock clock(seconds);
     const Batch<E>& ends = forward_trainer_.batch();
     if constexpr (remembers) reward_.observe(ends);
+    batch_.set_reward_exponent(ends.reward_exponent());
     sampler_.sample(
         batch_, backward_, trajectories, [&](int i) -> const auto& { return ends.terminal_state(i); }, random,
         iteration);
