@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstdint>
 #include <cstdio>
+#include <iterator>
 #include <optional>
 #include <string>
 #include <type_traits>
@@ -151,9 +152,21 @@ void print_table(const Plan& plan, const Experiment& experiment, const std::stri
     }
 }
 
+/// How a metric, or what it is drawn against, is called in a picture.
+std::string title_of(const std::string& field) {
+  if (field == "total_variation") return "D_TV";
+  if (field == "jensen_shannon") return "D_JSD";
+  if (field == "accuracy_error") return "|E[R] / E*[R] - 1|";
+  if (field == "modes_found") return "modes found";
+  if (field == "train_seconds") return "seconds of training";
+  return field;
+}
+
 /// A panel: one curve for each variant, the mean over the runs, with a band of one standard error.
 void draw_panel(examples::Gnuplot& plot, const Experiment& experiment, const std::string& metric,
                 const std::string& abscissa, int panel) {
+  static constexpr const char* colours[] = {"#4477aa", "#ee6677", "#228833", "#b8860b",
+                                            "#aa3377", "#66ccee", "#555555"};
   std::string curves;
   for (std::size_t v = 0; v < experiment.variants.size(); ++v) {
     std::map<std::int64_t, std::vector<double>> values, places;
@@ -171,15 +184,15 @@ void draw_panel(examples::Gnuplot& plot, const Experiment& experiment, const std
            << s.mean + error << '\n';
     }
     plot << "END\n";
-    const std::string colour = std::to_string(v + 1);
+    const std::string colour = std::string("rgb '") + colours[v % std::size(colours)] + "'";
     curves += (curves.empty() ? "" : ", ") + name +
               " using 1:3:4 with filledcurves fillstyle transparent solid 0.18 noborder lc " + colour + " notitle, " +
               name + " using 1:2 with lines lw 1.8 lc " + colour + " title '" + experiment.variants[v].name + "'";
   }
   const bool counts = metric.find("modes") != std::string::npos || metric.find("ratio") != std::string::npos;
   plot << (counts ? "unset logscale y\n" : "set logscale y\n") << "set format y '%g'\nset xlabel '"
-       << (abscissa == "train_seconds" ? "seconds of training" : abscissa) << "' noenhanced\nset title '" << metric
-       << "' noenhanced\nplot " << curves << '\n';
+       << title_of(abscissa) << "' noenhanced\nset title '" << title_of(metric) << "' noenhanced\nplot " << curves
+       << '\n';
 }
 
 void draw(const Plan& plan, const Experiment& experiment) {
@@ -189,7 +202,7 @@ void draw(const Plan& plan, const Experiment& experiment) {
   plot << "set multiplot layout " << rows << ',' << columns << " title '" << experiment.environment
        << ": mean and standard error over " << plan.seeds << " seeds' noenhanced font ',13'\n"
        << "set grid ytics mytics lt 1 lc rgb '#d8d8d8' lw 0.8, lt 1 lc rgb '#eeeeee' lw 0.6\n"
-       << "set key top right noenhanced samplen 1.5 font ',9'\nset xrange [0:*]\n";
+       << "set key bmargin center horizontal Left reverse noenhanced samplen 1.5 font ',9'\nset xrange [0:*]\n";
   int panel = 0;
   for (const std::string& metric : plan.metrics)
     for (const std::string& abscissa : plan.abscissas) draw_panel(plot, experiment, metric, abscissa, panel++);
