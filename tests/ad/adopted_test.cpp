@@ -11,6 +11,7 @@
 #include <gfn/policy/neural.hpp>
 
 #include "catch.hpp"
+#include "messages.hpp"
 
 // Values that the tape borrows from a network are differentiated only while they are what they were.
 
@@ -20,15 +21,6 @@ using namespace gfn;
 
 const std::string overwritten =
     "Tape: adopted values were overwritten since they were recorded (the network was evaluated elsewhere)";
-
-std::string message_of(const auto& f) {
-  try {
-    f();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "";
-}
 
 /// y = 2x.
 struct Twice {
@@ -68,20 +60,20 @@ TEST_CASE("adopted values whose owner has overwritten them are not differentiate
 
   ++stamp;
   values = {7, 8};
-  CHECK(message_of([&] { tape.backward(loss); }) == overwritten);
-  CHECK(message_of([&] { tape.pull_back(y, Eigen::RowVector2d::Ones()); }) == overwritten);
-  CHECK(message_of([&] { tape.push_forward(); }) == overwritten);
+  CHECK(message_of<Error>([&] { tape.backward(loss); }) == overwritten);
+  CHECK(message_of<Error>([&] { tape.pull_back(y, Eigen::RowVector2d::Ones()); }) == overwritten);
+  CHECK(message_of<Error>([&] { tape.push_forward(); }) == overwritten);
   // a pass that does not come by is none of its business
   const auto apart = tape.variable(Matrix<double>::Constant(1, 2, 2.0));
   const auto other = sum(square(apart));
-  CHECK(message_of([&] { tape.backward(other); }) == "");
+  CHECK(message_of<Error>([&] { tape.backward(other); }) == "");
   CHECK(apart.grad()(0, 1) == 4);
   // a replay computes the values anew, in memory of the tape's own
   tape.replay();
   CHECK(loss.scalar() == 40);
   CHECK(values == std::vector<double>{7, 8});
   parameters.zero_grad();
-  CHECK(message_of([&] { tape.backward(loss); }) == "");
+  CHECK(message_of<Error>([&] { tape.backward(loss); }) == "");
   CHECK(parameters.grad(0)(0, 1) == 24);
 }
 
@@ -93,7 +85,7 @@ TEST_CASE("values under another version of the parameters are not adopted, and b
   parameters.modify(0) << 1, 3;
   Tape<double> tape;
   const auto x = tape.parameter(parameters, 0);
-  CHECK(message_of([&] {
+  CHECK(message_of<Error>([&] {
           tape.adopt({values.data(), &parameters, version}, Twice{}, x);
         }) == "Tape::adopt: the values were computed under version " + std::to_string(version) +
                   " of the parameters, which are at version " + std::to_string(version + 1) + " now");
@@ -118,18 +110,18 @@ TEST_CASE("a network that was evaluated elsewhere is not differentiated where it
   const auto loss = record();
   SECTION("on the same states it may be evaluated again") {
     policy.extend(table.block(rows));
-    CHECK(message_of([&] { tape.backward(loss); }) == "");
+    CHECK(message_of<Error>([&] { tape.backward(loss); }) == "");
   }
   SECTION("on other states") {
     policy.extend(other.block(row));
-    CHECK(message_of([&] { tape.backward(loss); }) == overwritten);
+    CHECK(message_of<Error>([&] { tape.backward(loss); }) == overwritten);
     const auto again = record();
-    CHECK(message_of([&] { tape.backward(again); }) == "");
+    CHECK(message_of<Error>([&] { tape.backward(again); }) == "");
     CHECK(policy.parameters().grad().norm() > 0);
   }
   SECTION("with other parameters") {
     policy.parameters().modify() *= 2;
     policy.extend(table.block(rows));
-    CHECK(message_of([&] { tape.backward(loss); }) == overwritten);
+    CHECK(message_of<Error>([&] { tape.backward(loss); }) == overwritten);
   }
 }

@@ -7,6 +7,7 @@
 #include <gfn/core/sparse_rows.hpp>
 
 #include "catch.hpp"
+#include "messages.hpp"
 
 namespace {
 
@@ -18,15 +19,6 @@ std::vector<double> values(const gfn::SparseRows& rows, int i) {
   const auto list = rows.row(i).values;
   return {list.begin(), list.end()};
 }
-std::string message_of(const auto& f) {
-  try {
-    f();
-  } catch (const gfn::Error& error) {
-    return error.what();
-  }
-  return "";
-}
-
 }  // namespace
 
 TEST_CASE("rows of ones are lists of indices, in the order in which they came") {
@@ -81,12 +73,12 @@ TEST_CASE("features out of range and values that are not finite are refused with
   gfn::SparseRows rows;
   rows.clear(5);
   const gfn::Features out(rows);
-  CHECK(message_of([&] { out.one(5); }) == "encode: feature 5 is out of range, num_features() is 5");
-  CHECK(message_of([&] { out.one(-1); }) == "encode: feature -1 is out of range, num_features() is 5");
-  CHECK(message_of([&] { out.value(7, 1); }) == "encode: feature 7 is out of range, num_features() is 5");
-  CHECK(message_of([&] { out.value(2, std::numeric_limits<double>::infinity()); }) ==
+  CHECK(message_of<gfn::Error>([&] { out.one(5); }) == "encode: feature 5 is out of range, num_features() is 5");
+  CHECK(message_of<gfn::Error>([&] { out.one(-1); }) == "encode: feature -1 is out of range, num_features() is 5");
+  CHECK(message_of<gfn::Error>([&] { out.value(7, 1); }) == "encode: feature 7 is out of range, num_features() is 5");
+  CHECK(message_of<gfn::Error>([&] { out.value(2, std::numeric_limits<double>::infinity()); }) ==
         "encode: feature 2 has the value inf, which is not finite");
-  CHECK(message_of([&] { out.value(2, std::numeric_limits<double>::quiet_NaN()); }) != "");
+  CHECK(message_of<gfn::Error>([&] { out.value(2, std::numeric_limits<double>::quiet_NaN()); }) != "");
   rows.finish_row();
   CHECK(indices(rows, 0).empty());
 }

@@ -15,6 +15,7 @@
 #include <gfn/testing/environment_laws.hpp>
 
 #include "catch.hpp"
+#include "messages.hpp"
 
 namespace {
 
@@ -51,8 +52,6 @@ std::string refusal(const HyperGridOptions& options) {
   }
   return "accepted";
 }
-
-bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
 
 }  // namespace
 

@@ -11,6 +11,7 @@
 
 #include "catch.hpp"
 #include "environment/environments.hpp"
+#include "messages.hpp"
 
 namespace {
 
@@ -69,17 +70,6 @@ struct TooManyUndos : Jumps {
 struct TooFewUndos : Jumps {
   void legal_undos(const State& s, gfn::Mask legal) const { legal[2] = s >= 1; }
 };
-
-template <class F>
-std::string error_of(const F& f) {
-  try {
-    f();
-  } catch (const gfn::Error& error) {
-    return error.what();
-  }
-  return "no error";
-}
-bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
 
 /// Every edge is a move, and its way back; both lists of edges hold the same; rows are in order, and found.
 template <class E>
@@ -183,7 +173,7 @@ TEST_CASE("one state is a state graph") {
 TEST_CASE("more states than the limit are refused with both numbers") {
   const gfn::HyperGrid env{{.dimension = 2, .side = 8}};
   CHECK(StateGraph(env, {.max_states = 64}).num_states() == 64);
-  const std::string message = error_of([&] { StateGraph(env, {.max_states = 63}); });
+  const std::string message = message_of<gfn::Error>([&] { StateGraph(env, {.max_states = 63}); });
   CHECK(contains(message, "63"));
   CHECK(contains(message, "64"));
   CHECK_THROWS_AS(StateGraph(env, {.max_states = 0}), std::invalid_argument);
@@ -194,34 +184,34 @@ TEST_CASE("a cycle is refused, naming a state on it") {
   Round env;
   env.last = 5;
   env.jumps = {1};
-  const std::string message = error_of([&] { StateGraph graph(env); });
+  const std::string message = message_of<gfn::Error>([&] { StateGraph graph(env); });
   CHECK(contains(message, "cycle"));
   CHECK((contains(message, " 3") || contains(message, " 4") || contains(message, " 5")));
   env.bend = 0;  // through the initial state
-  CHECK(contains(error_of([&] { StateGraph graph(env); }), "cycle"));
+  CHECK(contains(message_of<gfn::Error>([&] { StateGraph graph(env); }), "cycle"));
   env.last = 0;  // a move that goes nowhere
-  CHECK(contains(error_of([&] { StateGraph graph(env); }), "cycle through state 0"));
+  CHECK(contains(message_of<gfn::Error>([&] { StateGraph graph(env); }), "cycle through state 0"));
 }
 
 TEST_CASE("what a state graph cannot use is refused, naming the state") {
-  CHECK(contains(error_of([] {
+  CHECK(contains(message_of<gfn::Error>([] {
                    DeadEnd env;
                    StateGraph graph(env);
                  }),
                  "no action and no exit at state 6"));
-  CHECK(contains(error_of([] {
+  CHECK(contains(message_of<gfn::Error>([] {
                    TooManyUndos env;
                    StateGraph graph(env);
                  }),
                  "undo 0 is legal at state 2"));
-  CHECK(contains(error_of([] {
+  CHECK(contains(message_of<gfn::Error>([] {
                    TooFewUndos env;
                    StateGraph graph(env);
                  }),
                  "leads to 2"));
   for (const double reward : {std::nan(""), std::numeric_limits<double>::infinity()}) {
     const ForwardOnly env{.at_two = reward};
-    CHECK(contains(error_of([&] { StateGraph graph(env); }), "state 2"));
+    CHECK(contains(message_of<gfn::Error>([&] { StateGraph graph(env); }), "state 2"));
   }
   const ForwardOnly zero{.at_two = -std::numeric_limits<double>::infinity()};
   CHECK(StateGraph(zero).log_rewards()[0] == zero.at_two);

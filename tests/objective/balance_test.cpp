@@ -26,6 +26,7 @@
 #include "catch.hpp"
 #include "environment/environments.hpp"
 #include "environment/small_environments.hpp"
+#include "messages.hpp"
 #include "tabular.hpp"
 
 // The balance objectives: their values against direct sums, their gradients against central differences through the
@@ -215,17 +216,6 @@ Table<E> exact_edge_flows(const StateGraph<E>& graph, const gfn::exact::Backward
     numbers.edges[e] += log_flow[static_cast<std::size_t>(graph.edges()[e].child)];
   return tabular::forward_table(graph, numbers);
 }
-
-template <class F>
-std::string message(const F& f) {
-  try {
-    f();
-  } catch (const gfn::Error& error) {
-    return error.what();
-  }
-  return "no error";
-}
-bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
 
 }  // namespace
 
@@ -540,7 +530,9 @@ TEST_CASE("a reward of 0 is refused without a floor, and the state named") {
   auto flow = tabular::random_value(graph, 3);
   auto batch = gfn::batch_from_trajectories(env, std::vector<Actions>{{0, 1, 2}});
   auto rewarded = gfn::batch_from_trajectories(env, std::vector<Actions>{{0, 0, 2}});
-  const auto refusal = [&](auto&& trainer, auto& some) { return message([&] { trainer.gradient(some); }); };
+  const auto refusal = [&](auto&& trainer, auto& some) {
+    return message_of<gfn::Error>([&] { trainer.gradient(some); });
+  };
   const auto check = [&](auto&& plain, auto&& floored, const char* state) {
     const std::string text = refusal(plain, batch);
     CHECK(contains(text, "-inf"));
@@ -588,7 +580,7 @@ TEST_CASE("modified detailed balance refuses states that cannot end, and names o
   auto backward = tabular::random_backward(graph, 2);
   auto batch = gfn::batch_from_trajectories(env, std::vector<Actions>{{0, 1, 1, 4}});
   auto trainer = gfn::objective_trainer(env, gfn::ModifiedDetailedBalance{}, forward, backward);
-  const std::string text = message([&] { trainer.gradient(batch); });
+  const std::string text = message_of<gfn::Error>([&] { trainer.gradient(batch); });
   CHECK(contains(text, "cannot exit"));
   CHECK(contains(text, gfn::describe(env.initial_state())));
 }

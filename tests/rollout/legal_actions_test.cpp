@@ -18,6 +18,7 @@
 
 #include "catch.hpp"
 #include "environment/environments.hpp"
+#include "messages.hpp"
 
 // Whatever the logits are, no illegal action is drawn, and none of probability 0.
 
@@ -141,15 +142,6 @@ void check_steps(const Setting<T, E>& s) {
   CHECK(bad == 0);
 }
 
-std::string message_of(const auto& f) {
-  try {
-    f();
-  } catch (const gfn::Error& error) {
-    return error.what();
-  }
-  return "";
-}
-
 template <class T, class E>
 void check_extreme(Direction direction) {
   Setting<T, E> s(direction);
@@ -172,7 +164,7 @@ void check_refused(Direction direction) {
   const auto refused = [&](const auto& logit) {
     s.policy.modify().setZero();
     s.fill_row(row, logit);
-    const std::string message = message_of([&] { s.sample(100, 0); });
+    const std::string message = message_of<gfn::Error>([&] { s.sample(100, 0); });
     const std::string name = direction == Direction::forward ? "the forward policy" : "the backward policy";
     CHECK(message == name + " gives logits that are not finite at state " + gfn::describe(s.graph.state(row)));
   };

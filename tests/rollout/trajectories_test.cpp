@@ -9,6 +9,7 @@
 
 #include "catch.hpp"
 #include "environment/environments.hpp"
+#include "messages.hpp"
 
 namespace {
 
@@ -23,8 +24,6 @@ std::string refusal(const Lists& trajectories) {
   }
   return "accepted";
 }
-bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
-
 }  // namespace
 
 TEST_CASE("a batch is made of lists of actions") {

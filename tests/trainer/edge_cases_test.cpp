@@ -22,6 +22,7 @@
 
 #include "catch.hpp"
 #include "environment/environments.hpp"
+#include "messages.hpp"
 
 // Every method on environments and rewards at the edge of what is allowed.
 
@@ -202,17 +203,6 @@ void check_log_z(const Result& r, double log_z, double margin, bool modified) {
   if (modified) CHECK(r.mdb == Approx(log_z).margin(margin));
 }
 
-template <class F>
-std::string error_of(const F& f) {
-  try {
-    f();
-  } catch (const gfn::Error& error) {
-    return error.what();
-  }
-  return "no error";
-}
-bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
-
 }  // namespace
 
 TEST_CASE("one state: every trajectory is the exit, every way back is empty, and log Z is learned") {
@@ -262,8 +252,8 @@ TEST_CASE("a reward of 0 stops training, naming the state, unless there is a flo
   auto uniform = gfn::uniform_backward(env);
   auto balance = gfn::trajectory_balance_trainer(env, forward, uniform);
   auto policy_gradient = gfn::policy_gradient_trainer(env, forward, uniform, value);
-  for (const std::string& message :
-       {error_of([&] { (void)balance.step(random, 8); }), error_of([&] { (void)policy_gradient.step(random, 8); })}) {
+  for (const std::string& message : {message_of<gfn::Error>([&] { (void)balance.step(random, 8); }),
+                                     message_of<gfn::Error>([&] { (void)policy_gradient.step(random, 8); })}) {
     CHECK(contains(message, "state 1"));
     CHECK(contains(message, "log_reward_floor"));
   }
@@ -276,7 +266,7 @@ TEST_CASE("a reward that is NaN or infinite stops training, naming the state, fl
       const Line env{.last = 1, .exits_everywhere = false, .log_r = log_r};
       Result result;
       const Training training{.lambda = 1, .floor = floor};
-      CHECK(contains(error_of([&] { train_by_objectives(env, training, result); }), "state 1"));
-      CHECK(contains(error_of([&] { train_by_rewards(env, training, result); }), "state 1"));
+      CHECK(contains(message_of<gfn::Error>([&] { train_by_objectives(env, training, result); }), "state 1"));
+      CHECK(contains(message_of<gfn::Error>([&] { train_by_rewards(env, training, result); }), "state 1"));
     }
 }

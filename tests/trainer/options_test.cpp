@@ -9,6 +9,7 @@
 #include <gfn/gfn.hpp>
 
 #include "catch.hpp"
+#include "messages.hpp"
 #include "tabular.hpp"
 
 // What the trainers offer beside the paper's defaults, and what they refuse.
@@ -19,17 +20,6 @@ using gfn::HyperGrid;
 using gfn::exact::StateGraph;
 
 HyperGrid grid(int side = 3) { return HyperGrid{{.dimension = 2, .side = side}}; }
-
-template <class F>
-std::string message_of(const F& f) {
-  try {
-    f();
-  } catch (const std::exception& error) {
-    return error.what();
-  }
-  return "";
-}
-bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
 
 /// Both policies and all functions of a graph, with random entries.
 struct Tables {
