@@ -6,23 +6,24 @@
 // step and every product is timed by itself, in processor time; of all repeats the shortest time of each counts, and
 // these are added up, for steps and products alike. So two methods can be compared on a machine that others use too.
 #include <algorithm>
-#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
 #include <ctime>
-#include <exception>
 #include <iterator>
-#include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include <CLI/CLI.hpp>
 #include <Eigen/Core>
 
+#include <gfn/core/error.hpp>
 #include <gfn/core/random.hpp>
+#include <gfn/trainer/json_log.hpp>
 #include <gfn/trainer/report.hpp>
 
+#include "../examples/support/program.hpp"
 #include "training_step/scenario.hpp"
 
 namespace {
@@ -136,7 +137,7 @@ std::vector<int> hidden_layers(const std::string& text) {
   int layers = 0, width = 0;
   char end = 0;
   if (std::sscanf(text.c_str(), "%dx%d%c", &layers, &width, &end) != 2 || layers < 1 || width < 1)
-    throw CLI::ValidationError("'" + text + "' is not LAYERSxWIDTH, for instance 4x256");
+    gfn::fail("'", text, "' is not LAYERSxWIDTH, for instance 4x256");
   return std::vector<int>(static_cast<std::size_t>(layers), width);
 }
 
@@ -227,58 +228,38 @@ void print(const std::string& scenario, const std::string& networks, const Compa
               c.method, c.reference, c.kind(), ratio.value, c.rate ? "at least" : "at most", c.bound, ratio.states);
 }
 
-/// Writes results as an array of objects, one a line; without a file it writes nothing. Ratios are objects with a field
-/// "ratio" in place of "method".
-class JsonLog {
+/// The results as JSON lines; without a file, nothing. Ratios are objects with a field "ratio" in place of "method".
+class ResultLog {
  public:
-  explicit JsonLog(const Options& options)
-      : options_(options), file_(options.json.empty() ? nullptr : std::fopen(options.json.c_str(), "w")) {
-    if (!options.json.empty() && !file_) throw CLI::ValidationError("cannot write to '" + options.json + "'");
-    if (file_) std::fprintf(file_.get(), "[");
-  }
-  ~JsonLog() {
-    if (file_) std::fprintf(file_.get(), "\n]\n");
+  explicit ResultLog(const Options& options) : options_(options) {
+    if (!options.json.empty()) log_.emplace(options.json);
   }
   void add(const std::string& scenario, const std::string& networks, const Result& result) {
-    if (!file_) return;
-    begin(scenario, networks);
-    std::fprintf(file_.get(), ", \"method\": \"%s\"", result.method.c_str());
-    for (std::size_t i = 0; i < result.values.size(); ++i) number(columns[i].name, result.values[i]);
-    end();
+    gfn::JsonObject line = begin(scenario, networks);
+    line.add("method", result.method);
+    for (std::size_t i = 0; i < result.values.size(); ++i) line.add(columns[i].name, result.values[i]);
+    write(line);
   }
   void add(const std::string& scenario, const std::string& networks, const Comparison& c, const Ratio& ratio) {
-    if (!file_) return;
-    begin(scenario, networks);
-    std::fprintf(file_.get(), ", \"ratio\": \"%s / %s\", \"of\": \"%s\"", c.method, c.reference, c.kind());
-    number("value", ratio.value);
-    number(c.rate ? "at_least" : "at_most", c.bound);
-    number("distinct_states", ratio.states);
-    end();
+    gfn::JsonObject line = begin(scenario, networks);
+    line.add("ratio", std::string(c.method) + " / " + c.reference).add("of", c.kind()).add("value", ratio.value);
+    line.add(c.rate ? "at_least" : "at_most", c.bound).add("distinct_states", ratio.states);
+    write(line);
   }
 
  private:
-  struct Close {
-    void operator()(std::FILE* file) const { std::fclose(file); }
-  };
-
-  void begin(const std::string& scenario, const std::string& networks) {
-    std::fprintf(file_.get(), "%s\n{\"scenario\": \"%s\", \"networks\": \"%s\", \"critic\": \"%s\"", first_ ? "" : ",",
-                 scenario.c_str(), networks.c_str(), options_.critic.c_str());
-    std::fprintf(file_.get(), ", \"repeats\": %d, \"seed\": %llu", options_.repeats,
-                 static_cast<unsigned long long>(options_.seed));
-    first_ = false;
+  gfn::JsonObject begin(const std::string& scenario, const std::string& networks) const {
+    gfn::JsonObject line;
+    line.add("scenario", scenario).add("networks", networks).add("critic", options_.critic);
+    line.add("repeats", options_.repeats).add("seed", options_.seed);
+    return line;
   }
-  void number(const char* name, double value) {
-    std::fprintf(file_.get(), std::isfinite(value) ? ", \"%s\": %.9g" : ", \"%s\": null", name, value);
-  }
-  void end() {
-    std::fprintf(file_.get(), "}");
-    std::fflush(file_.get());
+  void write(const gfn::JsonObject& line) {
+    if (log_) log_->write(line);
   }
 
   const Options& options_;
-  std::unique_ptr<std::FILE, Close> file_;
-  bool first_ = true;
+  std::optional<gfn::JsonLog> log_;
 };
 
 /// Measures the chosen methods of a scenario, as far as it has them.
@@ -304,7 +285,9 @@ std::vector<Result> measure(const Scenario& scenario, const Begin& begin, const 
 }
 
 void measure_all(const Options& options) {
-  JsonLog json(options);
+  for (const std::string& layers : options.networks) hidden_layers(layers);  // or it would be refused late
+  hidden_layers(options.critic);
+  ResultLog log(options);
   print_head();
   for (const Scenario& scenario : scenarios) {
     if (!contains(options.scenarios, scenario.name)) continue;
@@ -313,7 +296,7 @@ void measure_all(const Options& options) {
       const std::vector<Result> results = measure(scenario, begin, layers, options);
       for (const Result& result : results) {
         print(scenario.name, layers, result);
-        json.add(scenario.name, layers, result);
+        log.add(scenario.name, layers, result);
       }
       const auto find = [&](const char* method) {
         return std::find_if(results.begin(), results.end(), [&](const Result& r) { return r.method == method; });
@@ -323,7 +306,7 @@ void measure_all(const Options& options) {
         if (a == results.end() || b == results.end()) continue;
         const Ratio ratio{comparison.rate ? b->seconds / a->seconds : a->seconds / b->seconds, a->states / b->states};
         print(scenario.name, layers, comparison, ratio);
-        json.add(scenario.name, layers, comparison, ratio);
+        log.add(scenario.name, layers, comparison, ratio);
       }
       std::fflush(stdout);
     }
@@ -351,7 +334,8 @@ int main(int argc, char** argv) {
       "milliseconds are per iteration. Useful operations are those of dense layers on distinct rows: 2mn forward, 4mn "
       "reverse. Eigen's rate is that of a 256x256 by 256x1024 float product, measured in turns with the training. At "
       "the "
-      "end stand ratios of methods' times or rates, with the bounds that the library aims at."};
+      "end stand ratios of methods' times or rates, with the bounds that the library aims at.",
+      "training_step"};
   app.add_option("--scenario", options.scenarios, "Scenarios, separated by commas (default: all)")
       ->delimiter(',')
       ->check(CLI::IsMember(scenario_names()));
@@ -369,15 +353,7 @@ int main(int argc, char** argv) {
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
   app.add_option("--seed", options.seed, "Seed of networks and trajectories")->capture_default_str();
-  app.add_option("--json", options.json, "Also write the results to this file");
+  app.add_option("--json", options.json, "Also write the results to this file, as JSON lines");
   app.footer(describe_scenarios());
-  try {
-    app.parse(argc, argv);
-    measure_all(options);
-  } catch (const CLI::ParseError& error) {
-    return app.exit(error);
-  } catch (const std::exception& error) {
-    std::fprintf(stderr, "training_step: %s\n", error.what());
-    return 1;
-  }
+  return examples::run_program(app, argc, argv, [&] { measure_all(options); });
 }

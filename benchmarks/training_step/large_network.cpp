@@ -32,7 +32,10 @@ Eigen::MatrixXd linear_gaussian_samples(int variables, int samples) {
 std::vector<Scenario> large_networks() {
   using Network = gfn::BayesianNetwork<gfn::BgeScore, gfn::UniformPrior, 32>;
   Scenario scenario = make_scenario(
-      "er20", 128, 100, [] { return Network{gfn::BgeScore(linear_gaussian_samples(20, 100))}; },
+      "er20", 32, 50,
+      [] {
+        return Network{gfn::BgeScore(linear_gaussian_samples(20, 100)), {.max_parents = 2}};
+      },
       [](const Network& env) { return gfn::discouraged_exit_below(env, 75); });
   // Flow matching asks for the flows of all parents, some million states an iteration here: it is left out.
   scenario.open = [open = scenario.open]() -> Begin {

@@ -21,7 +21,7 @@ std::vector<Scenario> slot_sequences() {
         },
         [](const auto& env) { return gfn::ReplayGuide(env); });
   };
-  return {sequences("six6", 300), sequences("qm9", 300)};
+  return {sequences("six6", 100), sequences("qm9", 150)};
 }
 
 }  // namespace training_step

@@ -13,7 +13,7 @@ std::vector<Scenario> small_networks() {
   const auto make_env = [] {
     return Network{gfn::BgeScore(gfn::read_numeric_table(GFN_EXAMPLE_DATA_DIR "/er5_lingauss_seed0.tsv").values)};
   };
-  return {make_scenario("er5", 128, 1000, make_env,
+  return {make_scenario("er5", 128, 100, make_env,
                         [](const Network& env) { return gfn::discouraged_exit_below(env, 75); })};
 }
 

@@ -20,7 +20,7 @@ std::vector<Scenario> words() {
     };
     return gfn::PrependAppendSequence({.length = 8, .alphabet_size = 4}, reward);
   };
-  return {make_scenario("words", 128, 300, make_env, [](const auto&) { return gfn::Absent(); })};
+  return {make_scenario("words", 128, 150, make_env, [](const auto&) { return gfn::Absent(); })};
 }
 
 }  // namespace training_step

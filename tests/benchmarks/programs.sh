@@ -1,27 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 # programs.sh PROGRAM NAME: short runs of the benchmark NAME, and input that it must refuse.
-set -euo pipefail
-program=$1
+source "$(dirname "${BASH_SOURCE[0]}")/../run_program.sh"
 name=$2
-folder=$(mktemp -d)
-trap 'rm -rf "$folder"' EXIT
-cd "$folder"
-
-fail() {
-  printf 'FAILED: %s\n' "$*"
-  cat out err 2>/dev/null || true
-  exit 1
-}
-run() { "$program" "$@" >out 2>err || fail "exit status $? of: $*"; }
-# The program must refuse this with a line that contains the text, and an exit status of its own.
-refuses() {
-  local text=$1 status=0
-  shift
-  "$program" "$@" >out 2>err </dev/null || status=$?
-  ((status > 0 && status < 128)) || fail "exit status $status of: $*"
-  grep -qF -- "$text" err || fail "expected a line with '$text' from: $*"
-}
 
 training_step() {
   local tiny=(--iterations 2 --repeats 1 --networks 1x8 --critic 1x8)

@@ -1,37 +1,13 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 # hypergrid.sh PROGRAM CASE: runs the example hypergrid as a user does.
-set -euo pipefail
-program=$1
-folder=$(mktemp -d)
-trap 'rm -rf "$folder"' EXIT
-cd "$folder"
+source "$(dirname "${BASH_SOURCE[0]}")/../run_program.sh"
 
 tiny=(--batch 8 --hidden 16 --critic-hidden 16)
 small=("${tiny[@]}" --side 6 --evaluate-every 5)
 methods=(tb-u tb-b db-u db-b subtb-u subtb-b fm rl-u rl-b rl-g rl-t q-much)
 
-fail() {
-  printf 'FAILED: %s\n' "$*"
-  cat out err 2>/dev/null || true
-  exit 1
-}
-run_with() { "$program" "$@" >out 2>err || fail "exit status $? of: $*"; }
-run() { run_with "${small[@]}" --quiet "$@"; }
-# The program must refuse this in one line, which contains the text, and with an exit status of its own.
-refuses() {
-  local text=$1 status=0
-  shift
-  "$program" "$@" >out 2>err </dev/null || status=$?
-  ((status > 0 && status < 100)) || fail "exit status $status of: $*"
-  [[ $(wc -l <err) == 1 && $(<err) == "hypergrid: "*"$text"* ]] || fail "expected one line with '$text' from: $*"
-}
-refuses_before_training() {
-  refuses "$@"
-  [[ ! -s out ]] || fail "it began all the same: $*"
-}
-# A log without the one field that differs from run to run.
-timeless() { sed 's/, "train_seconds": [^}]*//' "$1"; }
+run_small() { run "${small[@]}" --quiet "$@"; }
 same_log() { cmp <(timeless "$1") <(timeless "$2") || fail "the logs $1 and $2 differ"; }
 
 bad_input() {
@@ -97,7 +73,7 @@ bad_input() {
 
 good_run() {
   for method in "${methods[@]}"; do
-    run --method "$method" --iterations 12 --log log
+    run_small --method "$method" --iterations 12 --log log
     [[ ! -s out && ! -s err ]] || fail "--quiet is not quiet"
     [[ $(grep -c . log) == 3 ]] || fail "$method: a log of 12 iterations with a line every 5 has 3"
     local number='-?[0-9][-+.e0-9]*' pattern='^\{"iteration": [0-9]+'
@@ -109,20 +85,20 @@ good_run() {
     [[ $(grep -cE "$pattern}\$" log) == 3 ]] || fail "$method: the log is not as promised: $(head -1 log)"
     [[ $(tail -1 log) == '{"iteration": 12, "trajectories": 96, '* ]] || fail "$method: $(tail -1 log)"
   done
-  run --method tb-b --shared-trunk --iterations 12
-  run --method rl-b --backward-loss squared --anneal-from 0.5 --anneal-iterations 6 --iterations 12
-  run_with "${tiny[@]}" --side 6 --iterations 20 --evaluate-every 0 --log log --quiet
+  run_small --method tb-b --shared-trunk --iterations 12
+  run_small --method rl-b --backward-loss squared --anneal-from 0.5 --anneal-iterations 6 --iterations 12
+  run "${tiny[@]}" --side 6 --iterations 20 --evaluate-every 0 --log log --quiet
   [[ $(grep -c '"log_z_error": null, "total_variation": null' log) == 2 ]] || fail "without evaluation: $(cat log)"
-  run_with "${tiny[@]}" --side 1 --iterations 3
+  run "${tiny[@]}" --side 1 --iterations 3
   grep -q 'total variation from the target  *0.0000  *0.0000' out || fail 'the summary of a grid of one cell'
 }
 
 same_seed_same_log() {
   for method in "${methods[@]}"; do
-    run --method "$method" --iterations 20 --log first
-    OMP_NUM_THREADS=4 run --method "$method" --iterations 20 --log second
+    run_small --method "$method" --iterations 20 --log first
+    OMP_NUM_THREADS=4 run_small --method "$method" --iterations 20 --log second
     same_log first second
-    run --method "$method" --iterations 20 --log third --seed 2
+    run_small --method "$method" --iterations 20 --log third --seed 2
     ! cmp -s <(timeless first) <(timeless third) || fail "$method: another seed gives the same log"
   done
 }
@@ -132,17 +108,17 @@ resume() {
     [[ $method == q-much ]] && continue # has no checkpoint
     local options=(--method "$method")
     [[ $method == rl-* ]] || options+=(--epsilon 0.5 --epsilon-decay 0.95)
-    run "${options[@]}" --iterations 30 --log whole
-    run "${options[@]}" --iterations 12 --log parts --checkpoint state
+    run_small "${options[@]}" --iterations 30 --log whole
+    run_small "${options[@]}" --iterations 12 --log parts --checkpoint state
     cp state early
-    run "${options[@]}" --iterations 30 --log parts --checkpoint state --resume
+    run_small "${options[@]}" --iterations 30 --log parts --checkpoint state --resume
     same_log whole parts
     # the process died long after its last checkpoint, in the middle of a line
     printf '{"iteration": 35, "traj' >>parts
-    run "${options[@]}" --iterations 30 --log parts --checkpoint early --resume
+    run_small "${options[@]}" --iterations 30 --log parts --checkpoint early --resume
     same_log whole parts
     # nothing left to do
-    run "${options[@]}" --iterations 20 --log parts --checkpoint early --resume
+    run_small "${options[@]}" --iterations 20 --log parts --checkpoint early --resume
     same_log whole parts
   done
 }
@@ -160,14 +136,14 @@ interrupt() {
     fail "status $status after an interrupt"
   local iterations
   iterations=$(($(grep -o '[0-9]*' err | head -1) + 7))
-  run --iterations $iterations --log parts --checkpoint state --resume
-  run --iterations $iterations --log whole
+  run_small --iterations $iterations --log parts --checkpoint state --resume
+  run_small --iterations $iterations --log whole
   same_log whole parts
 }
 
 damaged_checkpoint() {
   local go_on=("${small[@]}" --iterations 20 --log log --checkpoint state --resume)
-  run --iterations 10 --log log --checkpoint state
+  run_small --iterations 10 --log log --checkpoint state
   cp state good
   cp log good_log
   head -c 1000 good >state
@@ -197,7 +173,7 @@ plot() {
   for grid in '--side 6' '--dimension 1 --side 6' '--dimension 3 --side 4' '--side 1' '--side 300'; do
     rm -f "it's.png"
     # shellcheck disable=SC2086
-    run_with "${tiny[@]}" $grid --quiet --iterations 10 --plot "it's.png"
+    run "${tiny[@]}" $grid --quiet --iterations 10 --plot "it's.png"
     [[ ! -s err ]] || fail "gnuplot speaks: $grid"
     [[ $(head -c 4 "it's.png" | tail -c 3) == PNG ]] || fail "no picture: $grid"
   done
@@ -205,7 +181,7 @@ plot() {
 
 help() {
   "$program" --help >out 2>err || fail --help
-  run --iterations 5 --log log
+  run_small --iterations 5 --log log
   "$program" --help >out
   for field in $(grep -o '"[a-z_]*"' log | tr -d '"'); do
     grep -qE "^ +$field " out || fail "--help does not explain $field"

@@ -1,31 +1,12 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 # programs.sh PROGRAM NAME: a short run of the example NAME, its pictures, and input that it must refuse.
-set -euo pipefail
-program=$1
+source "$(dirname "${BASH_SOURCE[0]}")/../run_program.sh"
 name=$2
-folder=$(mktemp -d)
-trap 'rm -rf "$folder"' EXIT
-cd "$folder"
 
 small=(--batch 8 --hidden 16 --critic-hidden 16)
 tiny=("${small[@]}" --iterations 12 --evaluate-every 5)
 
-fail() {
-  printf 'FAILED: %s\n' "$*"
-  cat out err 2>/dev/null || true
-  exit 1
-}
-run() { "$program" "$@" >out 2>err || fail "exit status $? of: $*"; }
-# The program must refuse this in one line, which contains the text, with an exit status of its own, before it begins.
-refuses() {
-  local text=$1 status=0
-  shift
-  "$program" "$@" >out 2>err </dev/null || status=$?
-  ((status > 0 && status < 100)) || fail "exit status $status of: $*"
-  [[ $(wc -l <err) == 1 && $(<err) == "$name: "*"$text"* ]] || fail "expected one line with '$text' from: $*"
-  [[ ! -s out ]] || fail "it began all the same: $*"
-}
 has_line() { grep -qE -- "$1" out; }
 has() { has_line "$1" || fail "no line '$1'"; }
 is_picture() { [[ $(head -c 4 "$1" | tail -c 3) == PNG ]] || fail "no picture $1"; }
@@ -37,8 +18,6 @@ draws() {
   is_picture picture.png
   rm picture.png
 }
-# A log without the one field that differs from run to run.
-timeless() { sed 's/, "train_seconds": [^}]*//' "$1"; }
 # The numbers of a line, to four digits, but for the time.
 rounded() { timeless /dev/stdin | grep -oE '[-0-9.e]+' | grep '[0-9]' | LC_ALL=C xargs printf '%.4g\n'; }
 # A run that is resumed gives the log of one without a stop.
@@ -50,11 +29,11 @@ resumes() {
 }
 
 bayesian_network() {
-  refuses "line 1: there is no column 'Q'" --columns A,Q
-  refuses "cannot read 'none'" --data none
-  refuses '--samples is 0' --samples 0
-  refuses '--guide-threshold is nan' --guide-threshold nan
-  refuses 'were asked for' --rows 101
+  refuses_before_training "line 1: there is no column 'Q'" --columns A,Q
+  refuses_before_training "cannot read 'none'" --data none
+  refuses_before_training '--samples is 0' --samples 0
+  refuses_before_training '--guide-threshold is nan' --guide-threshold nan
+  refuses_before_training 'were asked for' --rows 101
   for method in tb-u rl-u rl-b rl-g; do
     run "${tiny[@]}" --columns A,B,C --rows 50 --method $method
     has '3 variables, 50 samples: 25 graphs, log Z\* = '
@@ -114,14 +93,14 @@ evaluates_in_the_end() {
 }
 
 sequence_design() {
-  refuses "unknown task 'foo'" --task foo
-  refuses "unknown environment 'foo'" --environment foo
-  refuses '--task needs --data' --task six6
-  refuses '--data needs a --task' --data table
-  refuses "cannot read 'none'" --data none --task six6
-  refuses 'its guide is for --environment slot alone' --method rl-g --environment append
-  refuses 'exponent is -1' --exponent -1
-  refuses '--max-states is -1' --max-states -1
+  refuses_before_training "unknown task 'foo'" --task foo
+  refuses_before_training "unknown environment 'foo'" --environment foo
+  refuses_before_training '--task needs --data' --task six6
+  refuses_before_training '--data needs a --task' --data table
+  refuses_before_training "cannot read 'none'" --data none --task six6
+  refuses_before_training 'its guide is for --environment slot alone' --method rl-g --environment append
+  refuses_before_training 'exponent is -1' --exponent -1
+  refuses_before_training '--max-states is -1' --max-states -1
   for environment in slot append prepend-append; do
     for method in tb-u rl-b; do
       run "${tiny[@]}" --environment $environment --method $method
@@ -151,25 +130,25 @@ sequence_design() {
     if run_compressed; then
       has '^161051 sequences, 177156 states, log Z\* = 14.2921$'
       head -c 1000 flat.tsv.gz >cut.gz
-      refuses 'the compressed data have been cut after line' --task qm9 --data cut.gz
+      refuses_before_training 'the compressed data have been cut after line' --task qm9 --data cut.gz
     fi
   fi
   sed -i '100s/1$/x/' flat.tsv
-  refuses "line 100: column 'gap' holds 'x'" --task qm9 --data flat.tsv
+  refuses_before_training "line 100: column 'gap' holds 'x'" --task qm9 --data flat.tsv
 }
 
 # What all programs share that compare a few trainings. Takes the options of a tiny run.
 compares() {
   local number='-?[0-9][-+.e0-9]*' pattern='^\{"iteration": [0-9]+' field
-  refuses '--batch is -1' --batch -1
-  refuses '--iterations is 0' --iterations 0
-  refuses '--seed is -1' --seed -1
-  refuses '--evaluate-every is 0' --evaluate-every 0
-  refuses "--log: cannot write '/nowhere/x'" --log /nowhere/x
-  refuses "--plot: cannot write '/nowhere/x'" --plot /nowhere/x
-  refuses 'not expected: --foo' --foo
-  refuses 'not expected: foo' foo
-  refuses '--iterations' --iterations x
+  refuses_before_training '--batch is -1' --batch -1
+  refuses_before_training '--iterations is 0' --iterations 0
+  refuses_before_training '--seed is -1' --seed -1
+  refuses_before_training '--evaluate-every is 0' --evaluate-every 0
+  refuses_before_training "--log: cannot write '/nowhere/x'" --log /nowhere/x
+  refuses_before_training "--plot: cannot write '/nowhere/x'" --plot /nowhere/x
+  refuses_before_training 'not expected: --foo' --foo
+  refuses_before_training 'not expected: foo' foo
+  refuses_before_training '--iterations' --iterations x
   run "$@" --iterations 12 --evaluate-every 5 --log first --quiet
   [[ ! -s out && ! -s err ]] || fail '--quiet is not quiet'
   for field in trajectories loss log_z log_z_error total_variation jensen_shannon mean_reward_accuracy \
@@ -203,9 +182,9 @@ custom_environment() {
 }
 
 custom_objective() {
-  refuses '--batch is 1' --batch 1
-  refuses '--side is 1' --side 1
-  refuses '--seeds is 0' --seeds 0
+  refuses_before_training '--batch is 1' --batch 1
+  refuses_before_training '--side is 1' --side 1
+  refuses_before_training '--seeds is 0' --seeds 0
   compares --side 4 --seeds 2
   [[ $(grep -c '"series": "log variance, seed 2"' first) == 3 && $(grep -c . first) == 12 ]] || fail "$(cat first)"
   run --side 6 --iterations 300 --seeds 1
@@ -214,7 +193,7 @@ custom_objective() {
 }
 
 custom_operation() {
-  refuses '--side is 257' --side 257
+  refuses_before_training '--side is 257' --side 257
   compares --side 4
   [[ $(grep -c '"series": "ELU, squares"' first) == 3 && $(grep -c . first) == 9 ]] || fail "$(cat first)"
   run --side 6 --iterations 300
