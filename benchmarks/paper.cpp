@@ -191,8 +191,8 @@ void draw_panel(examples::Gnuplot& plot, const Experiment& experiment, const std
   }
   const bool counts = metric.find("modes") != std::string::npos || metric.find("ratio") != std::string::npos;
   plot << (counts ? "unset logscale y\n" : "set logscale y\n") << "set format y '%g'\nset xlabel '"
-       << title_of(abscissa) << "' noenhanced\nset title '" << title_of(metric) << "' noenhanced\nplot " << curves
-       << '\n';
+       << title_of(abscissa) << "' offset 0,0.7 noenhanced\nset title '" << title_of(metric) << "' noenhanced\nplot "
+       << curves << '\n';
 }
 
 void draw(const Plan& plan, const Experiment& experiment) {
