@@ -19,6 +19,7 @@ std::vector<double> values(const gfn::SparseRows& rows, int i) {
   const auto list = rows.row(i).values;
   return {list.begin(), list.end()};
 }
+
 }  // namespace
 
 TEST_CASE("rows of ones are lists of indices, in the order in which they came") {

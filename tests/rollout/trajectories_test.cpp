@@ -24,6 +24,7 @@ std::string refusal(const Lists& trajectories) {
   }
   return "accepted";
 }
+
 }  // namespace
 
 TEST_CASE("a batch is made of lists of actions") {
