@@ -2,18 +2,17 @@
 #pragma once
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 #include <cstddef>
 #include <filesystem>
 #include <string>
 #include <string_view>
-#include <system_error>
 #include <utility>
 #include <vector>
 
 #include <gfn/core/error.hpp>
 #include <gfn/core/file.hpp>
+#include <gfn/core/number.hpp>
 
 namespace gfn {
 
@@ -70,7 +69,7 @@ class TableReader {
   double number(int column) const {
     const std::string_view text = field(column);
     double value = 0;
-    if (!parse(text, value) || !std::isfinite(value))
+    if (!parse_number(text, value) || !std::isfinite(value))
       fail("column '", names_[static_cast<std::size_t>(column)], "' holds '", text, "', which is not a finite number");
     return value;
   }
@@ -78,7 +77,7 @@ class TableReader {
   int integer(int column, int low, int high) const {
     const std::string_view text = field(column);
     int value = 0;
-    if (!parse(text, value) || value < low || value > high)
+    if (!parse_number(text, value) || value < low || value > high)
       fail("column '", names_[static_cast<std::size_t>(column)], "' holds '", text,
            "', which is not an integer between ", low, " and ", high);
     return value;
@@ -99,12 +98,6 @@ class TableReader {
   }
 
  private:
-  template <class T>
-  static bool parse(std::string_view text, T& value) {
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-    return error == std::errc() && end == text.data() + text.size();
-  }
-
   std::string_view next_line_text() {
     const std::size_t end = std::min(text_.find('\n', next_), text_.size());
     std::string_view line(text_.data() + next_, end - next_);

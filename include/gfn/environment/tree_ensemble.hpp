@@ -2,7 +2,6 @@
 #pragma once
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 #include <cstddef>
 #include <filesystem>
@@ -11,13 +10,13 @@
 #include <span>
 #include <string>
 #include <string_view>
-#include <system_error>
 #include <type_traits>
 #include <utility>
 #include <vector>
 
 #include <gfn/core/action.hpp>
 #include <gfn/core/error.hpp>
+#include <gfn/core/number.hpp>
 #include <gfn/core/table_reader.hpp>
 #include <gfn/environment/alphabet.hpp>
 #include <gfn/environment/sequence_reward.hpp>
@@ -243,13 +242,12 @@ class TreeEnsembleReader {
     const std::string_view word = " baseline ";
     for (const std::string& comment : reader_.comments()) {
       double value = 0;
-      if (comment.starts_with(word) && parse_number(std::string_view(comment).substr(word.size()), value)) return value;
+      if (!comment.starts_with(word)) continue;
+      const std::string_view number = std::string_view(comment).substr(word.size());
+      if (parse_number(number.substr(0, number.find_first_not_of("0123456789+-.eE")), value) && std::isfinite(value))
+        return value;
     }
     reader_.fail("there is no line '# baseline <number>' before the header");
-  }
-  /// A number at the start of a text.
-  static bool parse_number(std::string_view text, double& value) {
-    return std::from_chars(text.data(), text.data() + text.size(), value).ec == std::errc() && std::isfinite(value);
   }
 
   void read_node() {
