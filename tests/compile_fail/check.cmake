@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: MIT
 # Compiles `source`: it has to compile where `correct` is set, and otherwise to fail with the message of its first line.
+separate_arguments(flags)
 list(TRANSFORM include_directories PREPEND -isystem)
 set(ENV{LC_ALL} C) # plain quotes, English
 execute_process(
-  COMMAND ${compiler} -std=c++20 -fsyntax-only -fdiagnostics-color=never ${include_directories} ${source}
+  COMMAND ${compiler} ${flags} -std=c++20 -fsyntax-only -fdiagnostics-color=never ${include_directories} ${source}
   RESULT_VARIABLE result
   OUTPUT_VARIABLE output
   ERROR_VARIABLE output)
