@@ -11,6 +11,7 @@
 #include <cstdio>
 #include <ctime>
 #include <iterator>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -18,10 +19,7 @@
 #include <CLI/CLI.hpp>
 #include <Eigen/Core>
 
-#include <gfn/core/error.hpp>
-#include <gfn/core/random.hpp>
-#include <gfn/trainer/json_log.hpp>
-#include <gfn/trainer/report.hpp>
+#include <gfn/gfn.hpp>
 
 #include "../examples/support/program.hpp"
 #include "training_step/scenario.hpp"
@@ -75,11 +73,36 @@ struct Measurement {
   double transitions = 0, states = 0, flop = 0;  // of one run
 };
 
+/// Every number of the steps' reports, to the last bit: two builds that write the same file train alike.
+class BitLog {
+ public:
+  explicit BitLog(const std::string& path) : file_(path.empty() ? nullptr : std::fopen(path.c_str(), "wb")) {
+    if (!file_ && !path.empty()) gfn::fail("cannot write '", path, "'");
+  }
+  void begin(const std::string& scenario, const std::string& networks, const std::string& method) {
+    name_ = scenario + ' ' + networks + ' ' + method;
+  }
+  void add(const gfn::IterationReport& r) {
+    if (!file_) return;
+    std::fprintf(file_.get(), "%s %d %d %d %a %a %a %a %a %a %a\n", name_.c_str(), static_cast<int>(r.iteration),
+                 r.transitions, r.distinct_states, r.loss, r.log_z, r.value_loss, r.backward_loss, r.trust_region_step,
+                 r.trust_region_kl, r.expected_improvement);
+    if (std::ferror(file_.get()) != 0) gfn::fail("cannot write the steps' numbers");
+  }
+
+ private:
+  struct Close {
+    void operator()(std::FILE* file) const { std::fclose(file); }
+  };
+  std::unique_ptr<std::FILE, Close> file_;
+  std::string name_;
+};
+
 /// Steps and products take turns: so many of the one, then so many of the other.
 constexpr int steps_a_turn = 20, products_a_turn = 10;
 
 /// One run of a training from its start.
-void run(Training& training, const gfn::Random& random, int batch, int iterations, Measurement& m) {
+void run(Training& training, const gfn::Random& random, int batch, int iterations, Measurement& m, BitLog& bits) {
   static ReferenceProduct product;
   m.steps.start_again();
   m.products.start_again();
@@ -92,6 +115,7 @@ void run(Training& training, const gfn::Random& random, int batch, int iteration
     m.transitions += report.transitions;
     m.states += report.distinct_states;
     m.flop += training.flop();
+    bits.add(report);
   }
   const gfn::PhaseSeconds seconds = training.seconds();
   m.phases.rollout += seconds.rollout;
@@ -126,6 +150,7 @@ struct Options {
   int repeats = 3;
   std::uint64_t seed = 1;
   std::string json;
+  std::string bits;
 };
 
 bool contains(const std::vector<std::string>& chosen, const std::string& name) {
@@ -264,7 +289,7 @@ class ResultLog {
 
 /// Measures the chosen methods of a scenario, as far as it has them.
 std::vector<Result> measure(const Scenario& scenario, const Begin& begin, const std::string& layers,
-                            const Options& options) {
+                            const Options& options, BitLog& bits) {
   const int iterations = options.iterations > 0 ? options.iterations : scenario.iterations;
   const NetworkOptions networks{hidden_layers(layers), hidden_layers(options.critic)};
   std::vector<Measurement> measurements(std::size(method_names));
@@ -272,8 +297,10 @@ std::vector<Result> measure(const Scenario& scenario, const Begin& begin, const 
     for (std::size_t m = 0; m < measurements.size(); ++m) {
       if (!contains(options.methods, method_names[m])) continue;
       gfn::Random random{options.seed};
-      if (const auto training = begin(method_names[m], networks, random))
-        run(*training, random, scenario.batch, iterations, measurements[m]);
+      if (const auto training = begin(method_names[m], networks, random)) {
+        bits.begin(scenario.name, layers, method_names[m]);
+        run(*training, random, scenario.batch, iterations, measurements[m], bits);
+      }
     }
   std::vector<Result> results;
   for (std::size_t i = 0; i < measurements.size(); ++i) {
@@ -288,12 +315,13 @@ void measure_all(const Options& options) {
   for (const std::string& layers : options.networks) hidden_layers(layers);  // or it would be refused late
   hidden_layers(options.critic);
   ResultLog log(options);
+  BitLog bits(options.bits);
   print_head();
   for (const Scenario& scenario : scenarios) {
     if (!contains(options.scenarios, scenario.name)) continue;
     const Begin begin = scenario.open();
     for (const std::string& layers : options.networks) {
-      const std::vector<Result> results = measure(scenario, begin, layers, options);
+      const std::vector<Result> results = measure(scenario, begin, layers, options, bits);
       for (const Result& result : results) {
         print(scenario.name, layers, result);
         log.add(scenario.name, layers, result);
@@ -354,6 +382,8 @@ int main(int argc, char** argv) {
       ->capture_default_str();
   app.add_option("--seed", options.seed, "Seed of networks and trajectories")->capture_default_str();
   app.add_option("--json", options.json, "Also write the results to this file, as JSON lines");
+  app.add_option("--bits", options.bits,
+                 "Also write every number of the steps' reports to this file, to the last bit\n(see same_bits)");
   app.footer(describe_scenarios());
   return examples::run_program(app, argc, argv, [&] { measure_all(options); });
 }
