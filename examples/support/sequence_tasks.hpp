@@ -12,7 +12,7 @@
 
 #include <gfn/gfn.hpp>
 #ifdef GFN_EXAMPLE_GZIP
-#include <gfn/core/gzip.hpp>
+#include <gfn/data/gzip.hpp>
 #endif
 
 #include "training_run.hpp"

@@ -6,9 +6,9 @@
 #include <gfn/ad/elementwise.hpp>
 #include <gfn/ad/reduce.hpp>
 #include <gfn/ad/tape.hpp>
-#include <gfn/environment/hypergrid.hpp>
 #include <gfn/environment/state_table.hpp>
 #include <gfn/policy/neural.hpp>
+#include <gfn/problems/hypergrid.hpp>
 
 #include "catch.hpp"
 #include "messages.hpp"

@@ -1,6 +1,6 @@
 // expect: BayesianNetwork: needs a prior with `double log_prior\(int node, gfn::NodeSet parents, int num_nodes\) const`
 // SPDX-License-Identifier: MIT
-#include <gfn/environment/bayesian_network.hpp>
+#include <gfn/problems/bayesian_network.hpp>
 
 struct Score {
   int num_nodes() const { return 3; }

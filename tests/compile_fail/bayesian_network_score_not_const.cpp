@@ -1,6 +1,6 @@
 // expect: BayesianNetwork: needs a score with `int num_nodes\(\) const` and `double local_score\(int node, gfn::NodeSet parents\) const`
 // SPDX-License-Identifier: MIT
-#include <gfn/environment/bayesian_network.hpp>
+#include <gfn/problems/bayesian_network.hpp>
 
 struct Score {
   int num_nodes() const { return 3; }

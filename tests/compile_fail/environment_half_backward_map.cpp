@@ -1,7 +1,7 @@
 // expect: Environment: needs all three of `int num_backward_actions\(\) const`
 // SPDX-License-Identifier: MIT
 #include <gfn/environment/concepts.hpp>
-#include <gfn/environment/hypergrid.hpp>
+#include <gfn/problems/hypergrid.hpp>
 
 struct Grid : gfn::HyperGrid {
   int num_backward_actions() const { return num_actions(); }

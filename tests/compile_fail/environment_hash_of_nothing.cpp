@@ -3,7 +3,7 @@
 #include <cstdint>
 
 #include <gfn/environment/concepts.hpp>
-#include <gfn/environment/hypergrid.hpp>
+#include <gfn/problems/hypergrid.hpp>
 
 struct Grid : gfn::HyperGrid {
   std::uint64_t hash() const { return 0; }

@@ -1,7 +1,7 @@
 // expect: Environment: needs `State initial_state\(\) const`
 // SPDX-License-Identifier: MIT
 #include <gfn/environment/concepts.hpp>
-#include <gfn/environment/hypergrid.hpp>
+#include <gfn/problems/hypergrid.hpp>
 
 struct Grid : gfn::HyperGrid {
   int initial_state() const { return 0; }

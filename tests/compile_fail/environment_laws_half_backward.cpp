@@ -1,6 +1,6 @@
 // expect: Environment: needs `void legal_undos\(const State&, gfn::Mask\) const`
 // SPDX-License-Identifier: MIT
-#include <gfn/environment/hypergrid.hpp>
+#include <gfn/problems/hypergrid.hpp>
 #include <gfn/testing/environment_laws.hpp>
 
 struct Grid : gfn::HyperGrid {

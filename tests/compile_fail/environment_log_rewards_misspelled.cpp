@@ -3,7 +3,7 @@
 #include <span>
 
 #include <gfn/environment/concepts.hpp>
-#include <gfn/environment/hypergrid.hpp>
+#include <gfn/problems/hypergrid.hpp>
 
 struct Grid : gfn::HyperGrid {
   void log_rewards(std::span<State>, std::span<double>) const {}  // would never be called

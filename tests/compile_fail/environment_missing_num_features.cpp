@@ -1,7 +1,7 @@
 // expect: EncodedEnvironment: needs `int num_features\(\) const`
 // SPDX-License-Identifier: MIT
 #include <gfn/environment/concepts.hpp>
-#include <gfn/environment/hypergrid.hpp>
+#include <gfn/problems/hypergrid.hpp>
 
 struct Grid : gfn::HyperGrid {
   int num_features() const = delete;

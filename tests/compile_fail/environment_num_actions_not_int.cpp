@@ -1,7 +1,7 @@
 // expect: Environment: needs `int num_actions\(\) const`
 // SPDX-License-Identifier: MIT
 #include <gfn/environment/concepts.hpp>
-#include <gfn/environment/hypergrid.hpp>
+#include <gfn/problems/hypergrid.hpp>
 
 struct Grid : gfn::HyperGrid {
   long num_actions() const { return 2; }

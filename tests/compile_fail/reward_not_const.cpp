@@ -2,8 +2,8 @@
 // SPDX-License-Identifier: MIT
 #include <span>
 
-#include <gfn/environment/hypergrid.hpp>
 #include <gfn/policy/tabular.hpp>
+#include <gfn/problems/hypergrid.hpp>
 #include <gfn/trainer/coupled_trainer.hpp>
 
 struct Reward {

@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: MIT
 #include <span>
 
-#include <gfn/environment/sequence.hpp>
+#include <gfn/problems/sequence.hpp>
 
 struct Reward {
   double operator()(std::span<const gfn::Symbol>) const { return 0; }

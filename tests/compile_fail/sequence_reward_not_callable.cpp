@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: MIT
 #include <string>
 
-#include <gfn/environment/sequence.hpp>
+#include <gfn/problems/sequence.hpp>
 
 struct Reward {
   double operator()(const std::string&) const { return 0; }

@@ -10,7 +10,7 @@
 #include <gfn/core/action.hpp>
 #include <gfn/core/mask.hpp>
 #include <gfn/core/sparse_rows.hpp>
-#include <gfn/environment/sequence_state.hpp>
+#include <gfn/problems/sequence_state.hpp>
 
 /// Environments as users write them, for the tests.
 namespace environments {

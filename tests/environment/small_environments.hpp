@@ -3,9 +3,9 @@
 
 #include <cmath>
 
-#include <gfn/environment/bayesian_network.hpp>
-#include <gfn/environment/hypergrid.hpp>
-#include <gfn/environment/sequence.hpp>
+#include <gfn/problems/bayesian_network.hpp>
+#include <gfn/problems/hypergrid.hpp>
+#include <gfn/problems/sequence.hpp>
 
 #include "environment/environments.hpp"
 

@@ -19,8 +19,8 @@
 
 #include <gfn/environment/concepts.hpp>
 #include <gfn/environment/describe.hpp>
-#include <gfn/environment/hypergrid.hpp>
 #include <gfn/environment/state_hash.hpp>
+#include <gfn/problems/hypergrid.hpp>
 
 #include "catch.hpp"
 #include "environment/environments.hpp"

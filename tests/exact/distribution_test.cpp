@@ -7,13 +7,13 @@
 #include <string>
 #include <vector>
 
-#include <gfn/environment/hypergrid.hpp>
 #include <gfn/environment/state_table.hpp>
 #include <gfn/exact/metrics.hpp>
 #include <gfn/exact/trajectories.hpp>
 #include <gfn/exact/values.hpp>
 #include <gfn/policy/neural.hpp>
 #include <gfn/policy/uniform.hpp>
+#include <gfn/problems/hypergrid.hpp>
 #include <gfn/rollout/policy_evaluation.hpp>
 
 #include "catch.hpp"

@@ -6,8 +6,8 @@
 #include <stdexcept>
 #include <vector>
 
-#include <gfn/environment/hypergrid.hpp>
 #include <gfn/policy/uniform.hpp>
+#include <gfn/problems/hypergrid.hpp>
 
 #include "catch.hpp"
 #include "environment/environments.hpp"

@@ -7,9 +7,9 @@
 #include <vector>
 
 #include <gfn/core/error.hpp>
-#include <gfn/environment/sequence.hpp>
 #include <gfn/exact/distribution.hpp>
 #include <gfn/policy/uniform.hpp>
+#include <gfn/problems/sequence.hpp>
 
 #include "catch.hpp"
 #include "tabular.hpp"

@@ -8,10 +8,10 @@
 #include <string>
 #include <vector>
 
-#include <gfn/environment/hypergrid.hpp>
-#include <gfn/environment/sequence.hpp>
-#include <gfn/environment/sequence_table.hpp>
+#include <gfn/data/sequence_table.hpp>
 #include <gfn/exact/distribution.hpp>
+#include <gfn/problems/hypergrid.hpp>
+#include <gfn/problems/sequence.hpp>
 
 #include "catch.hpp"
 

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include <gfn/environment/hypergrid.hpp>
+#include <gfn/problems/hypergrid.hpp>
 
 #include "catch.hpp"
 #include "environment/environments.hpp"

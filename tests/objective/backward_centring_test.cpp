@@ -4,9 +4,9 @@
 #include <span>
 #include <vector>
 
-#include <gfn/environment/hypergrid.hpp>
 #include <gfn/exact/gradient.hpp>
 #include <gfn/exact/policy_table.hpp>
+#include <gfn/problems/hypergrid.hpp>
 #include <gfn/trainer/coupled_trainer.hpp>
 
 #include "catch.hpp"

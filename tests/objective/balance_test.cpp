@@ -9,7 +9,6 @@
 #include <vector>
 
 #include <gfn/environment/describe.hpp>
-#include <gfn/environment/hypergrid.hpp>
 #include <gfn/exact/distribution.hpp>
 #include <gfn/exact/trajectories.hpp>
 #include <gfn/objective/detailed_balance.hpp>
@@ -19,6 +18,7 @@
 #include <gfn/objective/subtrajectory_balance.hpp>
 #include <gfn/policy/neural.hpp>
 #include <gfn/policy/uniform.hpp>
+#include <gfn/problems/hypergrid.hpp>
 #include <gfn/rollout/trajectories.hpp>
 #include <gfn/trainer/coupled_trainer.hpp>
 #include <gfn/trainer/objective_trainer.hpp>

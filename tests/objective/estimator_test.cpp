@@ -7,7 +7,6 @@
 #include <utility>
 #include <vector>
 
-#include <gfn/environment/hypergrid.hpp>
 #include <gfn/exact/gradient.hpp>
 #include <gfn/exact/values.hpp>
 #include <gfn/objective/detailed_balance.hpp>
@@ -16,6 +15,7 @@
 #include <gfn/objective/subtrajectory_balance.hpp>
 #include <gfn/policy/neural.hpp>
 #include <gfn/policy/uniform.hpp>
+#include <gfn/problems/hypergrid.hpp>
 #include <gfn/trainer/coupled_trainer.hpp>
 #include <gfn/trainer/objective_trainer.hpp>
 #include <gfn/trainer/policy_gradient_trainer.hpp>

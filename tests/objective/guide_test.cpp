@@ -10,12 +10,12 @@
 #include <utility>
 #include <vector>
 
-#include <gfn/environment/bayesian_network.hpp>
-#include <gfn/environment/hypergrid.hpp>
-#include <gfn/environment/sequence.hpp>
 #include <gfn/exact/gradient.hpp>
 #include <gfn/objective/guide.hpp>
 #include <gfn/objective/replay_guide.hpp>
+#include <gfn/problems/bayesian_network.hpp>
+#include <gfn/problems/hypergrid.hpp>
+#include <gfn/problems/sequence.hpp>
 #include <gfn/rollout/trajectories.hpp>
 #include <gfn/trainer/coupled_trainer.hpp>
 

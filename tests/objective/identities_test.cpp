@@ -8,9 +8,9 @@
 #include <tuple>
 #include <vector>
 
-#include <gfn/environment/hypergrid.hpp>
 #include <gfn/exact/gradient.hpp>
 #include <gfn/exact/values.hpp>
+#include <gfn/problems/hypergrid.hpp>
 #include <gfn/trainer/coupled_trainer.hpp>
 #include <gfn/trainer/objective_trainer.hpp>
 #include <gfn/trainer/policy_gradient_trainer.hpp>

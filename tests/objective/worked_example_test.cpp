@@ -5,13 +5,13 @@
 #include <span>
 #include <vector>
 
-#include <gfn/environment/hypergrid.hpp>
 #include <gfn/exact/distribution.hpp>
 #include <gfn/exact/metrics.hpp>
 #include <gfn/objective/detailed_balance.hpp>
 #include <gfn/objective/rewards.hpp>
 #include <gfn/objective/subtrajectory_balance.hpp>
 #include <gfn/policy/tabular.hpp>
+#include <gfn/problems/hypergrid.hpp>
 #include <gfn/rollout/trajectories.hpp>
 #include <gfn/trainer/coupled_trainer.hpp>
 #include <gfn/trainer/objective_trainer.hpp>

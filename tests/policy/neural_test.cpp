@@ -4,8 +4,8 @@
 #include <optional>
 #include <vector>
 
-#include <gfn/environment/hypergrid.hpp>
 #include <gfn/environment/state_table.hpp>
+#include <gfn/problems/hypergrid.hpp>
 
 #include "catch.hpp"
 

@@ -4,10 +4,10 @@
 #include <map>
 #include <vector>
 
-#include <gfn/environment/hypergrid.hpp>
 #include <gfn/exact/gradient.hpp>
 #include <gfn/policy/neural.hpp>
 #include <gfn/policy/uniform.hpp>
+#include <gfn/problems/hypergrid.hpp>
 #include <gfn/rollout/sampler.hpp>
 
 #include "catch.hpp"

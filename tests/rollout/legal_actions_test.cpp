@@ -10,10 +10,10 @@
 #include <utility>
 
 #include <gfn/core/random.hpp>
-#include <gfn/environment/hypergrid.hpp>
 #include <gfn/environment/traits.hpp>
 #include <gfn/exact/state_graph.hpp>
 #include <gfn/policy/tabular.hpp>
+#include <gfn/problems/hypergrid.hpp>
 #include <gfn/rollout/sampler.hpp>
 
 #include "catch.hpp"

@@ -12,13 +12,13 @@
 #include <stdexcept>
 #include <vector>
 
-#include <gfn/environment/bit_sequence.hpp>
-#include <gfn/environment/hypergrid.hpp>
-#include <gfn/environment/sequence.hpp>
 #include <gfn/exact/distribution.hpp>
 #include <gfn/exact/sample_target.hpp>
 #include <gfn/exact/trajectories.hpp>
 #include <gfn/policy/uniform.hpp>
+#include <gfn/problems/bit_sequence.hpp>
+#include <gfn/problems/hypergrid.hpp>
+#include <gfn/problems/sequence.hpp>
 
 #include "catch.hpp"
 #include "environment/environments.hpp"

@@ -4,8 +4,8 @@
 #include <vector>
 
 #include <gfn/core/log_space.hpp>
-#include <gfn/environment/hypergrid.hpp>
 #include <gfn/exact/state_graph.hpp>
+#include <gfn/problems/hypergrid.hpp>
 #include <gfn/rollout/trajectories.hpp>
 #include <gfn/trainer/coupled_trainer.hpp>
 

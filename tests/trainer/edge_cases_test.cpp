@@ -6,7 +6,6 @@
 #include <utility>
 #include <vector>
 
-#include <gfn/environment/hypergrid.hpp>
 #include <gfn/exact/distribution.hpp>
 #include <gfn/exact/metrics.hpp>
 #include <gfn/objective/detailed_balance.hpp>
@@ -15,6 +14,7 @@
 #include <gfn/objective/subtrajectory_balance.hpp>
 #include <gfn/policy/neural.hpp>
 #include <gfn/policy/uniform.hpp>
+#include <gfn/problems/hypergrid.hpp>
 #include <gfn/trainer/coupled_trainer.hpp>
 #include <gfn/trainer/munchausen_trainer.hpp>
 #include <gfn/trainer/objective_trainer.hpp>

@@ -7,10 +7,10 @@
 #include <stdexcept>
 #include <vector>
 
-#include <gfn/environment/hypergrid.hpp>
 #include <gfn/exact/distribution.hpp>
 #include <gfn/nn/adam.hpp>
 #include <gfn/policy/uniform.hpp>
+#include <gfn/problems/hypergrid.hpp>
 #include <gfn/rollout/prioritised_replay.hpp>
 #include <gfn/trainer/munchausen_trainer.hpp>
 

@@ -9,9 +9,9 @@
 #include <string>
 #include <vector>
 
-#include <gfn/environment/hypergrid.hpp>
 #include <gfn/policy/neural.hpp>
 #include <gfn/policy/uniform.hpp>
+#include <gfn/problems/hypergrid.hpp>
 #include <gfn/trainer/objective_trainer.hpp>
 #include <gfn/trainer/progress.hpp>
 #include <gfn/trainer/train.hpp>

@@ -9,13 +9,13 @@
 #include <type_traits>
 #include <vector>
 
-#include <gfn/environment/hypergrid.hpp>
 #include <gfn/environment/traits.hpp>
 #include <gfn/exact/gradient.hpp>
 #include <gfn/exact/policy_table.hpp>
 #include <gfn/nn/conjugate_gradient.hpp>
 #include <gfn/policy/neural.hpp>
 #include <gfn/policy/uniform.hpp>
+#include <gfn/problems/hypergrid.hpp>
 #include <gfn/trainer/coupled_trainer.hpp>
 #include <gfn/trainer/policy_gradient_trainer.hpp>
 

@@ -12,8 +12,8 @@
 
 #include <gfn/core/error.hpp>
 #include <gfn/core/hash_index.hpp>
-#include <gfn/environment/sequence.hpp>
 #include <gfn/objective/guide.hpp>
+#include <gfn/problems/sequence.hpp>
 
 namespace gfn {
 

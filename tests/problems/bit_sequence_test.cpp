@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include <gfn/environment/bit_sequence.hpp>
+#include <gfn/problems/bit_sequence.hpp>
 
 #include <cstddef>
 #include <set>

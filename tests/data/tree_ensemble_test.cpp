@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include <gfn/environment/tree_ensemble.hpp>
+#include <gfn/data/tree_ensemble.hpp>
 
 #include <algorithm>
 #include <array>
@@ -15,12 +15,12 @@
 #include <vector>
 
 #include <gfn/core/random.hpp>
-#include <gfn/core/table_reader.hpp>
-#include <gfn/environment/alphabet.hpp>
-#include <gfn/environment/reward_transform.hpp>
-#include <gfn/environment/sequence.hpp>
-#include <gfn/environment/sequence_table.hpp>
+#include <gfn/data/sequence_table.hpp>
+#include <gfn/data/table_reader.hpp>
 #include <gfn/environment/traits.hpp>
+#include <gfn/problems/alphabet.hpp>
+#include <gfn/problems/reward_transform.hpp>
+#include <gfn/problems/sequence.hpp>
 #include <gfn/testing/environment_laws.hpp>
 
 #include "catch.hpp"

@@ -4,7 +4,7 @@
 #include <concepts>
 #include <span>
 
-#include <gfn/environment/sequence_state.hpp>
+#include <gfn/problems/sequence_state.hpp>
 
 namespace gfn {
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include <gfn/environment/bge_score.hpp>
+#include <gfn/problems/bge_score.hpp>
 
 #include <algorithm>
 #include <cmath>
@@ -14,22 +14,22 @@
 #include <vector>
 
 #include <gfn/core/random.hpp>
-#include <gfn/core/table_reader.hpp>
-#include <gfn/environment/bayesian_network.hpp>
-#include <gfn/environment/bayesian_network_metrics.hpp>
+#include <gfn/data/edge_list.hpp>
+#include <gfn/data/numeric_table.hpp>
+#include <gfn/data/table_reader.hpp>
 #include <gfn/environment/describe.hpp>
-#include <gfn/environment/edge_list.hpp>
-#include <gfn/environment/numeric_table.hpp>
 #include <gfn/exact/distribution.hpp>
 #include <gfn/exact/metrics.hpp>
 #include <gfn/exact/state_graph.hpp>
 #include <gfn/policy/neural.hpp>
 #include <gfn/policy/uniform.hpp>
+#include <gfn/problems/bayesian_network.hpp>
+#include <gfn/problems/bayesian_network_metrics.hpp>
 #include <gfn/testing/environment_laws.hpp>
 #include <gfn/trainer/policy_gradient_trainer.hpp>
 
 #ifdef GFN_TEST_GZIP
-#include <gfn/core/gzip.hpp>
+#include <gfn/data/gzip.hpp>
 #endif
 
 #include "catch.hpp"

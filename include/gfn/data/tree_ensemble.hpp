@@ -17,11 +17,11 @@
 #include <gfn/core/action.hpp>
 #include <gfn/core/error.hpp>
 #include <gfn/core/number.hpp>
-#include <gfn/core/table_reader.hpp>
-#include <gfn/environment/alphabet.hpp>
-#include <gfn/environment/sequence_reward.hpp>
-#include <gfn/environment/sequence_state.hpp>
-#include <gfn/environment/sequence_table.hpp>
+#include <gfn/data/sequence_table.hpp>
+#include <gfn/data/table_reader.hpp>
+#include <gfn/problems/alphabet.hpp>
+#include <gfn/problems/sequence_reward.hpp>
+#include <gfn/problems/sequence_state.hpp>
 
 namespace gfn {
 

@@ -17,7 +17,7 @@
 #include <gfn/core/action.hpp>
 #include <gfn/core/error.hpp>
 #include <gfn/core/hash_index.hpp>
-#include <gfn/environment/dag.hpp>
+#include <gfn/problems/dag.hpp>
 
 namespace gfn {
 

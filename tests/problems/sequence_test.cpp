@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include <gfn/environment/sequence.hpp>
+#include <gfn/problems/sequence.hpp>
 
 #include <array>
 #include <cmath>

@@ -9,7 +9,7 @@
 
 #include <gfn/core/action.hpp>
 #include <gfn/core/error.hpp>
-#include <gfn/environment/sequence_state.hpp>
+#include <gfn/problems/sequence_state.hpp>
 
 namespace gfn {
 

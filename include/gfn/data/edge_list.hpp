@@ -8,8 +8,8 @@
 #include <string>
 #include <string_view>
 
-#include <gfn/core/table_reader.hpp>
-#include <gfn/environment/dag.hpp>
+#include <gfn/data/table_reader.hpp>
+#include <gfn/problems/dag.hpp>
 
 namespace gfn {
 

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
 #ifdef GFN_TEST_GZIP
-#include <gfn/core/gzip.hpp>
+#include <gfn/data/gzip.hpp>
 
 #include <filesystem>
 #include <fstream>
 #include <string>
 
 #include <gfn/core/error.hpp>
-#include <gfn/core/file.hpp>
+#include <gfn/data/file.hpp>
 
 #include "catch.hpp"
 

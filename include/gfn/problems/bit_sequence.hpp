@@ -13,9 +13,9 @@
 
 #include <gfn/core/error.hpp>
 #include <gfn/core/random.hpp>
-#include <gfn/environment/sequence.hpp>
-#include <gfn/environment/sequence_reward.hpp>
-#include <gfn/environment/sequence_state.hpp>
+#include <gfn/problems/sequence.hpp>
+#include <gfn/problems/sequence_reward.hpp>
+#include <gfn/problems/sequence_state.hpp>
 
 namespace gfn {
 

@@ -12,7 +12,7 @@
 #include <string_view>
 
 #include <gfn/core/error.hpp>
-#include <gfn/core/file.hpp>
+#include <gfn/data/file.hpp>
 
 namespace gfn {
 

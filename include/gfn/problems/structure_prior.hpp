@@ -5,7 +5,7 @@
 #include <concepts>
 
 #include <gfn/core/error.hpp>
-#include <gfn/environment/dag.hpp>
+#include <gfn/problems/dag.hpp>
 
 namespace gfn {
 

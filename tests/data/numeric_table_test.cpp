@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
-#include <gfn/environment/numeric_table.hpp>
+#include <gfn/data/numeric_table.hpp>
 
 #include <stdexcept>
 #include <string>
 #include <vector>
 
+#include <gfn/data/edge_list.hpp>
 #include <gfn/environment/describe.hpp>
-#include <gfn/environment/edge_list.hpp>
 
 #include "catch.hpp"
 

@@ -8,7 +8,7 @@
 #include <limits>
 #include <string>
 
-#include <gfn/trainer/json_log.hpp>
+#include <gfn/data/json_log.hpp>
 
 #include "catch.hpp"
 

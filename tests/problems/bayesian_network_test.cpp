@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include <gfn/environment/bayesian_network.hpp>
+#include <gfn/problems/bayesian_network.hpp>
 
 #include <array>
 #include <cmath>
@@ -10,13 +10,13 @@
 #include <vector>
 
 #include <gfn/core/random.hpp>
-#include <gfn/environment/bayesian_network_metrics.hpp>
 #include <gfn/environment/describe.hpp>
 #include <gfn/environment/state_hash.hpp>
-#include <gfn/environment/structure_prior.hpp>
 #include <gfn/environment/traits.hpp>
 #include <gfn/exact/distribution.hpp>
 #include <gfn/exact/state_graph.hpp>
+#include <gfn/problems/bayesian_network_metrics.hpp>
+#include <gfn/problems/structure_prior.hpp>
 #include <gfn/testing/environment_laws.hpp>
 
 #include "catch.hpp"

@@ -15,8 +15,8 @@
 
 #include <gfn/ad/parameters.hpp>
 #include <gfn/core/error.hpp>
-#include <gfn/core/file.hpp>
 #include <gfn/core/random.hpp>
+#include <gfn/data/file.hpp>
 
 namespace gfn {
 

@@ -12,8 +12,8 @@
 #include <gfn/core/error.hpp>
 #include <gfn/core/mask.hpp>
 #include <gfn/core/sparse_rows.hpp>
-#include <gfn/environment/sequence_reward.hpp>
-#include <gfn/environment/sequence_state.hpp>
+#include <gfn/problems/sequence_reward.hpp>
+#include <gfn/problems/sequence_state.hpp>
 
 namespace gfn {
 

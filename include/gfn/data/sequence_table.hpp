@@ -16,11 +16,11 @@
 
 #include <gfn/core/action.hpp>
 #include <gfn/core/error.hpp>
-#include <gfn/core/table_reader.hpp>
-#include <gfn/environment/alphabet.hpp>
-#include <gfn/environment/reward_transform.hpp>
-#include <gfn/environment/sequence_reward.hpp>
-#include <gfn/environment/sequence_state.hpp>
+#include <gfn/data/table_reader.hpp>
+#include <gfn/problems/alphabet.hpp>
+#include <gfn/problems/reward_transform.hpp>
+#include <gfn/problems/sequence_reward.hpp>
+#include <gfn/problems/sequence_state.hpp>
 
 namespace gfn {
 
@@ -139,7 +139,7 @@ class SequenceTableReader {
   return detail::SequenceTableReader(reader, options).read();
 }
 
-/// The same for a file of tab-separated values. For a compressed one see core/gzip.hpp:
+/// The same for a file of tab-separated values. For a compressed one see data/gzip.hpp:
 /// `gfn::TableReader reader(gfn::read_gzip_file(path), path);`
 [[nodiscard]] inline SequenceTable read_sequence_table(const std::filesystem::path& path,
                                                        const SequenceTableOptions& options = {}) {

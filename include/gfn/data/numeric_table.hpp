@@ -10,7 +10,7 @@
 #include <vector>
 
 #include <gfn/core/error.hpp>
-#include <gfn/core/table_reader.hpp>
+#include <gfn/data/table_reader.hpp>
 
 namespace gfn {
 

@@ -9,8 +9,8 @@
 
 #include <gfn/core/error.hpp>
 #include <gfn/core/log_space.hpp>
-#include <gfn/environment/sequence_reward.hpp>
-#include <gfn/environment/sequence_state.hpp>
+#include <gfn/problems/sequence_reward.hpp>
+#include <gfn/problems/sequence_state.hpp>
 
 namespace gfn {
 

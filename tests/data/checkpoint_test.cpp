@@ -11,12 +11,12 @@
 #include <utility>
 #include <vector>
 
-#include <gfn/environment/hypergrid.hpp>
+#include <gfn/data/checkpoint.hpp>
 #include <gfn/objective/detailed_balance.hpp>
 #include <gfn/objective/subtrajectory_balance.hpp>
 #include <gfn/policy/neural.hpp>
 #include <gfn/policy/uniform.hpp>
-#include <gfn/trainer/checkpoint.hpp>
+#include <gfn/problems/hypergrid.hpp>
 #include <gfn/trainer/coupled_trainer.hpp>
 #include <gfn/trainer/objective_trainer.hpp>
 #include <gfn/trainer/policy_gradient_trainer.hpp>

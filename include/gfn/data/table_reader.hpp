@@ -11,8 +11,8 @@
 #include <vector>
 
 #include <gfn/core/error.hpp>
-#include <gfn/core/file.hpp>
 #include <gfn/core/number.hpp>
+#include <gfn/data/file.hpp>
 
 namespace gfn {
 

@@ -8,7 +8,7 @@
 #include <span>
 
 #include <gfn/core/error.hpp>
-#include <gfn/environment/dag.hpp>
+#include <gfn/problems/dag.hpp>
 
 namespace gfn {
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include <gfn/core/table_reader.hpp>
+#include <gfn/data/table_reader.hpp>
 
 #include <filesystem>
 #include <fstream>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include <gfn/environment/sequence_table.hpp>
+#include <gfn/data/sequence_table.hpp>
 
 #include <algorithm>
 #include <cmath>
@@ -9,14 +9,14 @@
 #include <vector>
 
 #include <gfn/core/log_space.hpp>
-#include <gfn/core/table_reader.hpp>
-#include <gfn/environment/sequence.hpp>
+#include <gfn/data/table_reader.hpp>
+#include <gfn/problems/sequence.hpp>
 #include <gfn/testing/environment_laws.hpp>
 
 #include "catch.hpp"
 
 #ifdef GFN_TEST_GZIP
-#include <gfn/core/gzip.hpp>
+#include <gfn/data/gzip.hpp>
 
 namespace {
 

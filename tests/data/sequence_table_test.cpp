@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include <gfn/environment/sequence_table.hpp>
+#include <gfn/data/sequence_table.hpp>
 
 #include <array>
 #include <cmath>
@@ -13,11 +13,11 @@
 #include <string>
 #include <vector>
 
-#include <gfn/core/table_reader.hpp>
-#include <gfn/environment/alphabet.hpp>
-#include <gfn/environment/reward_transform.hpp>
-#include <gfn/environment/sequence.hpp>
+#include <gfn/data/table_reader.hpp>
 #include <gfn/environment/traits.hpp>
+#include <gfn/problems/alphabet.hpp>
+#include <gfn/problems/reward_transform.hpp>
+#include <gfn/problems/sequence.hpp>
 #include <gfn/testing/environment_laws.hpp>
 
 #include "catch.hpp"

@@ -13,8 +13,8 @@
 #include <gfn/core/error.hpp>
 #include <gfn/core/mask.hpp>
 #include <gfn/core/sparse_rows.hpp>
-#include <gfn/environment/dag.hpp>
-#include <gfn/environment/structure_prior.hpp>
+#include <gfn/problems/dag.hpp>
+#include <gfn/problems/structure_prior.hpp>
 
 namespace gfn {
 
