@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <new>
 #include <vector>
 
 #include <gfn/core/aligned_buffer.hpp>
@@ -24,14 +25,16 @@ class Arena {
     return piece;
   }
 
-  void clear() {
-    if (blocks_.size() > 1) {
-      std::size_t total = 0;
-      for (const auto& block : blocks_) total += block.size();
-      blocks_.clear();
-      blocks_.emplace_back(total);
-    }
+  void clear() noexcept {
     used_ = 0;
+    if (blocks_.size() <= 1) return;
+    std::size_t total = 0;
+    for (const auto& block : blocks_) total += block.size();
+    blocks_.clear();
+    try {
+      blocks_.emplace_back(total);
+    } catch (const std::bad_alloc&) {  // the next pass asks for what it needs
+    }
   }
 
  private:

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <cstddef>
 #include <span>
 
 #include <gfn/ad/tape.hpp>
@@ -21,6 +22,12 @@ inline void check_rows(const char* name, const int* rows, int count, Eigen::Inde
     for (int i = 0; i < count; ++i)
       require(rows[i] >= lowest && rows[i] < limit, name, ": entry ", i, " asks for row ", rows[i], ", there are ",
               limit);
+}
+
+/// How many segments some offsets, one number more, are for.
+inline int num_segments(std::span<const int> offsets) {
+  require(!offsets.empty(), "segments: the offsets of n segments are n + 1 numbers, not 0");
+  return require_int(offsets.size() - 1, "segments");
 }
 
 }  // namespace detail
@@ -178,28 +185,27 @@ struct SegmentSum {
 template <class T>
 Var<T> pick(const Var<T>& x, std::span<const int> rows, std::span<const int> cols) {
   require(rows.size() == cols.size(), "pick: there are ", rows.size(), " rows and ", cols.size(), " columns");
-  return x.tape().apply(Pick{rows.data(), cols.data(), static_cast<int>(rows.size())}, x);
+  return x.tape().apply(Pick{rows.data(), cols.data(), require_int(rows.size(), "entries of a pick")}, x);
 }
 /// Records y[k] = x(k, cols[k]).
 template <class T>
 Var<T> pick(const Var<T>& x, std::span<const int> cols) {
-  return x.tape().apply(Pick{nullptr, cols.data(), static_cast<int>(cols.size())}, x);
+  return x.tape().apply(Pick{nullptr, cols.data(), require_int(cols.size(), "entries of a pick")}, x);
 }
 /// Records y[k] = x[rows[k]], or zeros where rows[k] is none.
 template <class T>
 Var<T> gather_rows(const Var<T>& x, std::span<const int> rows) {
-  return x.tape().apply(GatherRows{rows.data(), static_cast<int>(rows.size())}, x);
+  return x.tape().apply(GatherRows{rows.data(), require_int(rows.size(), "rows to gather")}, x);
 }
 /// Records y[r] = Σ x[k] over the k with rows[k] = r.
 template <class T>
 Var<T> scatter_add_rows(const Var<T>& x, std::span<const int> rows, int num_rows) {
-  return x.tape().apply(ScatterAddRows{rows.data(), static_cast<int>(rows.size()), num_rows}, x);
+  return x.tape().apply(ScatterAddRows{rows.data(), require_int(rows.size(), "rows to scatter"), num_rows}, x);
 }
 /// Records y[i] = Σ x[k] over offsets[i] ≤ k < offsets[i + 1].
 template <class T>
 Var<T> segment_sum(const Var<T>& x, std::span<const int> offsets) {
-  require(!offsets.empty(), "segment_sum: the offsets of n segments are n + 1 numbers, not 0");
-  return x.tape().apply(SegmentSum{offsets.data(), static_cast<int>(offsets.size()) - 1}, x);
+  return x.tape().apply(SegmentSum{offsets.data(), detail::num_segments(offsets)}, x);
 }
 
 }  // namespace gfn

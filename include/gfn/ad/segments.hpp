@@ -4,6 +4,7 @@
 #include <cmath>
 #include <span>
 
+#include <gfn/ad/rows.hpp>
 #include <gfn/ad/tape.hpp>
 #include <gfn/core/error.hpp>
 #include <gfn/core/log_space.hpp>
@@ -54,7 +55,8 @@ struct RunningSum {
   }
 };
 
-/// The logarithm of the sum of exponentials of each segment of a column; −∞ for an empty one.
+/// The logarithm of the sum of exponentials of each segment of a column; −∞ for an empty one. Special values as in
+/// log_sum_exp.
 struct SegmentLogSumExp {
   const int* offsets = nullptr;
   int segments = 0;
@@ -66,16 +68,7 @@ struct SegmentLogSumExp {
   }
   template <class T>
   void forward(Out<T> y, In<T> x) const {
-    using std::exp, std::log;
-    for (int s = 0; s < segments; ++s) {
-      T high = minus_infinity<T>;
-      for (int k = offsets[s]; k < offsets[s + 1]; ++k)
-        if (high < x.data()[k]) high = x.data()[k];
-      T sum(0);
-      if (high != minus_infinity<T>)
-        for (int k = offsets[s]; k < offsets[s + 1]; ++k) sum += exp(x.data()[k] - high);
-      y.data()[s] = high == minus_infinity<T> ? high : high + log(sum);
-    }
+    for (int s = 0; s < segments; ++s) y.data()[s] = of_segment(x, s);
   }
   template <class T>
   void jvp(In<T> y, Out<T> dy, In<T> x, In<T> dx) const {
@@ -88,6 +81,20 @@ struct SegmentLogSumExp {
   }
 
  private:
+  template <class T>
+  T of_segment(const In<T>& x, int s) const {
+    using std::exp, std::log, std::isnan, std::isinf;
+    T high = minus_infinity<T>;
+    for (int k = offsets[s]; k < offsets[s + 1]; ++k) {
+      if (isnan(x.data()[k])) [[unlikely]]
+        return x.data()[k];
+      if (high < x.data()[k]) high = x.data()[k];
+    }
+    if (isinf(high)) return high;
+    T sum(0);
+    for (int k = offsets[s]; k < offsets[s + 1]; ++k) sum += exp(x.data()[k] - high);
+    return high + log(sum);
+  }
   /// Calls visit(s, k, exp(x_k − y_s)) for the entries of all segments.
   template <class T, class Visit>
   void each_share(const In<T>& y, const In<T>& x, const Visit& visit) const {
@@ -201,17 +208,17 @@ struct WeightedPairs {
 /// must outlive the tape's next `clear`.
 template <class T>
 Var<T> running_sum(const Var<T>& x, std::span<const int> offsets) {
-  return x.tape().apply(RunningSum{offsets.data(), static_cast<int>(offsets.size()) - 1}, x);
+  return x.tape().apply(RunningSum{offsets.data(), detail::num_segments(offsets)}, x);
 }
 /// Records log Σ exp of each segment of a column.
 template <class T>
 Var<T> segment_log_sum_exp(const Var<T>& x, std::span<const int> offsets) {
-  return x.tape().apply(SegmentLogSumExp{offsets.data(), static_cast<int>(offsets.size()) - 1}, x);
+  return x.tape().apply(SegmentLogSumExp{offsets.data(), detail::num_segments(offsets)}, x);
 }
 /// Records Σ_{i<j} w_{ij} (h_j − h_i)² for each segment of a column.
 template <class T>
 Var<T> weighted_pairs(const Var<T>& h, std::span<const int> offsets, double lambda, PairWeights weights) {
-  return h.tape().apply(WeightedPairs{offsets.data(), static_cast<int>(offsets.size()) - 1, lambda, weights}, h);
+  return h.tape().apply(WeightedPairs{offsets.data(), detail::num_segments(offsets), lambda, weights}, h);
 }
 
 /// The sum of squared differences of all pairs of points a given distance apart, y = Σ_k w_k Σ (h_{i+k} − h_i)², over
@@ -263,7 +270,7 @@ struct PairsByDistance {
 /// Records the sum of squared differences weighted by distance; `weights` must outlive the tape's next `clear` too.
 template <class T>
 Var<T> pairs_by_distance(const Var<T>& h, std::span<const int> offsets, std::span<const double> weights) {
-  return h.tape().apply(PairsByDistance{offsets.data(), static_cast<int>(offsets.size()) - 1, weights.data()}, h);
+  return h.tape().apply(PairsByDistance{offsets.data(), detail::num_segments(offsets), weights.data()}, h);
 }
 
 }  // namespace gfn

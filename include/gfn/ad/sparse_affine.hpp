@@ -77,7 +77,7 @@ template <class F, class T>
 Var<T> sparse_dense(const F& f, const SparseRows& features, std::span<const int> rows, const Var<T>& w,
                     const Var<T>& b) {
   static_assert(Activation<F, T>, "sparse_dense: the activation needs `value(x)` and `slope_from_value(y)`");
-  return w.tape().apply(SparseDense<F>{&features, rows.data(), static_cast<int>(rows.size()), f}, w, b);
+  return w.tape().apply(SparseDense<F>{&features, rows.data(), require_int(rows.size(), "rows of a layer"), f}, w, b);
 }
 /// The same for all rows of `features`.
 template <class F, class T>

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <cstddef>
 #include <cstdio>
 #include <cstdlib>
+#include <limits>
 #include <sstream>
 #include <stdexcept>
 #include <string>
@@ -53,6 +55,15 @@ template <class... Parts>
 void require(bool condition, const Parts&... parts) {
   if (!condition) [[unlikely]]
     throw std::invalid_argument(detail::concatenate(parts...));
+}
+
+/// `count` as an int, by which rows, steps and edges are numbered. Throws gfn::Error where it is too large for one;
+/// `what` names the things that are counted.
+inline int require_int(std::size_t count, const char* what) {
+  constexpr auto most = static_cast<std::size_t>(std::numeric_limits<int>::max());
+  if (count > most) [[unlikely]]
+    fail("there are ", count, ' ', what, ", at most ", most, " can be numbered");
+  return static_cast<int>(count);
 }
 
 }  // namespace gfn

@@ -41,12 +41,20 @@ class HashIndex {
   /// The same; where there is none, enters `row` under the hash and returns none.
   template <class Equal>
   int find_or_insert(std::uint64_t hash, int row, Equal&& equal) {
+    const int found = find(hash, equal);
+    if (found == none) insert(hash, row);
+    return found;
+  }
+  /// Enters a row that is not there yet.
+  void insert(std::uint64_t hash, int row) {
+    reserve_one();
     hash = mix_bits(hash);
-    Slot& slot = slots_[probe(hash, equal)];
-    if (slot.epoch == epoch_) return slot.row;
-    slot = {hash, epoch_, row};
-    if (2 * ++size_ > slots_.size()) grow();
-    return none;
+    slots_[probe(hash, [](int) { return false; })] = {hash, epoch_, row};
+    ++size_;
+  }
+  /// Makes room for one row more: the next `insert` then never throws.
+  void reserve_one() {
+    if (2 * (size_ + 1) > slots_.size()) grow();
   }
 
  private:

@@ -57,6 +57,13 @@ class SparseRows {
   }
   /// Ends the row under construction.
   void finish_row() { ends_.push_back(indices_.size()); }
+  /// Forgets all rows from `rows` on, and the one under construction.
+  void truncate(int rows) {
+    ends_.resize(static_cast<std::size_t>(rows));
+    const std::size_t count = ends_.empty() ? 0 : ends_.back();
+    indices_.resize(count);
+    if (has_values_) values_.resize(count);
+  }
 
  private:
   void check(int index) const {

@@ -13,4 +13,21 @@ namespace gfn {
   return ++last;
 }
 
+/// Tells one content from another. A copy is a content of its own: it may grow in another way than its original.
+class ContentNumber {
+ public:
+  ContentNumber() = default;
+  ContentNumber(const ContentNumber&) {}
+  ContentNumber& operator=(const ContentNumber&) {
+    renew();
+    return *this;
+  }
+  ~ContentNumber() = default;
+  void renew() { number_ = unique_number(); }
+  std::uint64_t value() const { return number_; }
+
+ private:
+  std::uint64_t number_ = unique_number();
+};
+
 }  // namespace gfn

@@ -181,8 +181,8 @@ concept Environment =
 template <class E>
 concept EncodedEnvironment = ForwardEnvironment<E> && member::num_features<E> && member::encode<E>;
 
-/// Stops the compiler with one sentence for each member that E lacks as a ForwardEnvironment:
-/// `static_assert(gfn::check_forward_environment_concept<E>());`
+/// Stops the compiler with one sentence for each member that E lacks as a ForwardEnvironment, and tells whether it is
+/// one: `if constexpr (gfn::check_forward_environment_concept<E>())` keeps everything else from being said.
 template <class E>
 consteval bool check_forward_environment_concept() {
   static_assert(member::state<E>, "Environment: needs a type `State`");
@@ -205,13 +205,13 @@ consteval bool check_forward_environment_concept() {
         member::fitting_hash<E>,
         "Environment: needs `std::uint64_t hash(const State&) const` in just this form, where there is a `hash`");
   }
-  return true;
+  return ForwardEnvironment<E>;
 }
 
 /// The same for an Environment.
 template <class E>
 consteval bool check_environment_concept() {
-  check_forward_environment_concept<E>();
+  static_cast<void>(check_forward_environment_concept<E>());
   if constexpr (member::state<E>) {
     static_assert(member::legal_undos<E>, "Environment: needs `void legal_undos(const State&, gfn::Mask) const`");
     static_assert(member::undo<E>, "Environment: needs `void undo(State&, gfn::Action) const`");
@@ -220,7 +220,7 @@ consteval bool check_environment_concept() {
                   "`gfn::Action backward_action(const State&, gfn::Action) const` and "
                   "`gfn::Action forward_action(const State&, gfn::Action) const`, or none of them");
   }
-  return true;
+  return Environment<E>;
 }
 
 /// The same for the encoding of an EncodedEnvironment.
@@ -229,7 +229,7 @@ consteval bool check_encoding_concept() {
   static_assert(member::num_features<E>, "EncodedEnvironment: needs `int num_features() const`");
   static_assert(!member::state<E> || member::encode<E>,
                 "EncodedEnvironment: needs `void encode(const State&, gfn::Features) const`");
-  return true;
+  return member::num_features<E> && member::encode<E>;
 }
 
 }  // namespace gfn

@@ -24,7 +24,7 @@ namespace gfn {
 
 /// Distinct states in rows, with their encodings and masks: each state is encoded, and asked for its legal actions,
 /// once. Rows are only ever appended; `clear` forgets them and keeps all memory (state slots are assigned anew, not
-/// constructed).
+/// constructed). Where the environment throws while a row is added, the table is as before.
 template <class E>
 class StateTable {
   static_assert(check_forward_environment_concept<E>());
@@ -33,6 +33,7 @@ class StateTable {
   using State = StateOf<E>;
 
   /// Refers to the environment. With `group` off (or for states without a hash) equal states get rows of their own.
+  explicit StateTable(const E&&, bool = true) = delete;  // a temporary would be gone after this line
   explicit StateTable(const E& env, bool group = true)
       : env_(&env), group_(group), num_forward_(num_forward_choices(env)), changed_(env.initial_state()) {
     require(env.num_actions() >= 0, "num_actions() is ", env.num_actions());
@@ -42,7 +43,7 @@ class StateTable {
 
   void clear() {
     num_rows_ = 0;
-    content_ = unique_number();
+    content_.renew();
     index_.clear();
     if constexpr (EncodedEnvironment<E>) features_.clear(env_->num_features());
   }
@@ -52,7 +53,7 @@ class StateTable {
   const State& state(int row) const { return states_[static_cast<std::size_t>(row)]; }
   std::span<const State> states() const { return {states_.data(), static_cast<std::size_t>(num_rows_)}; }
   const SparseRows& features() const { return features_; }
-  RowsIdentity identity() const { return {this, content_}; }
+  RowsIdentity identity() const { return {this, content_.value()}; }
   StateBlock<State> block(std::span<const int> rows) const { return {states(), &features_, rows, identity()}; }
 
   /// The number of forward choices, the exit (the last one) included.
@@ -89,12 +90,17 @@ class StateTable {
     return none;
   }
   /// The row of an equal state, or that of a new row. Throws gfn::Error, naming the state, if a new one leaves no
-  /// choice at all.
+  /// choice at all, and for more rows than an int can count. The state may be one of the table's own.
   int find_or_add(const State& s) {
     if constexpr (has_state_hash<E>)
       if (group_) {
-        const int row = index_.find_or_insert(hash_state(*env_, s), num_rows_, [&](int r) { return state(r) == s; });
+        const std::uint64_t hash = hash_state(*env_, s);
+        const int row = index_.find(hash, [&](int r) { return state(r) == s; });
         if (row != none) return row;
+        index_.reserve_one();
+        add(s);
+        index_.insert(hash, num_rows_ - 1);
+        return num_rows_ - 1;
       }
     add(s);
     return num_rows_ - 1;
@@ -116,23 +122,31 @@ class StateTable {
             static_cast<std::size_t>(width)};
   }
 
+  /// Fills the slots of one row more, and counts it in the end.
   void add(const State& s) {
-    const auto row = static_cast<std::size_t>(num_rows_++);
+    const auto row = static_cast<std::size_t>(num_rows_);
+    require_int(row + 1, "states in a table");
     if (row < states_.size())
       states_[row] = s;
     else
       states_.push_back(s);
-    add_forward_mask(s, row);
-    if constexpr (Environment<E>) add_backward_mask(s, row);
-    if constexpr (EncodedEnvironment<E>) encode(s);
+    const State& own = states_[row];  // s may have moved
+    add_forward_mask(own, row);
+    if constexpr (Environment<E>) add_backward_mask(own, row);
+    if constexpr (EncodedEnvironment<E>) encode(own);
+    ++num_rows_;
   }
   void encode(const State& s) {
     try {
       env_->encode(s, Features(features_));
+      features_.finish_row();
     } catch (const std::exception& error) {
+      features_.truncate(num_rows_);
       fail("at state ", describe(s), ": ", error.what());
+    } catch (...) {
+      features_.truncate(num_rows_);
+      throw;
     }
-    features_.finish_row();
   }
   void add_forward_mask(const State& s, std::size_t row) {
     const Mask legal = append(forward_masks_, row, num_forward_);
@@ -160,7 +174,7 @@ class StateTable {
   int num_forward_;
   int num_backward_ = 0;
   int num_rows_ = 0;
-  std::uint64_t content_ = 0;
+  ContentNumber content_;
   std::vector<State> states_;
   State changed_;
   HashIndex index_;

@@ -37,6 +37,7 @@ class Adam {
             ", it must be finite and at least 0");
     for (const Group& group : groups_)
       if (group.parameters == &parameters) return;
+    parameters.mark_in_use();  // a block that was added now would have no moments
     const auto size = static_cast<std::size_t>(parameters.size());
     Group& group = groups_.emplace_back();
     group.parameters = &parameters;
@@ -48,6 +49,11 @@ class Adam {
   /// One step down the gradient of every group.
   void step() {
     for (Group& group : groups_) step(group);
+  }
+
+  /// Makes the gradients of all groups zero.
+  void zero_gradients() {
+    for (Group& group : groups_) group.parameters->zero_grad();
   }
 
   /// Changes the rate of a group (learning-rate schedules).

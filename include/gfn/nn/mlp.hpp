@@ -129,10 +129,15 @@ class Mlp {
     }
   }
 
+  void require_features(const SparseRows* features) const {
+    require(features != nullptr && features->num_features() == inputs_, "a network takes ", inputs_,
+            " features, the environment's encoding has ", features == nullptr ? 0 : features->num_features());
+  }
   template <class State>
   void extend_trunk(const StateBlock<State>& block) {
     parameters_.mark_in_use();
     forget_if_stale(block.identity);
+    if (rows_.empty()) require_features(block.features);
     const std::size_t first = rows_.size();
     if (position_.size() < block.states.size()) position_.resize(block.states.size(), none);
     for (const int row : block.rows) {

@@ -23,6 +23,7 @@ class Sgd {
     check_learning_rate("learning_rate", options.learning_rate);
     for (const Group& group : groups_)
       if (group.parameters == &parameters) return;
+    parameters.mark_in_use();
     groups_.push_back({&parameters, options});
   }
   void step() {
