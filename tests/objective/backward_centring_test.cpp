@@ -97,10 +97,14 @@ void check_pairs(const E& env) {
   const auto gradient = [&](bool center, int batch) -> gfn::Matrix<double> {
     auto trainer = gfn::coupled_trainer(env, forward, backward, value, backward_value,
                                         {.backward = {.lambda = lambda, .center = center}});
-    const Eigen::VectorXd mean =
-        gfn::exact::expected_gradient(
-            env, law, {.batch = batch}, [&](auto& b) { trainer.backward_gradient(b); }, parameters)
-            .mean;
+    const Eigen::VectorXd mean = gfn::exact::expected_gradient(
+                                     env, law, {.batch = batch},
+                                     [&](auto& b) {
+                                       b.assume_walked_back_by(backward);
+                                       trainer.backward_gradient(b);
+                                     },
+                                     parameters)
+                                     .mean;
     return gfn::In<double>(mean.data(), by_hand.shape.rows, by_hand.shape.cols);
   };
   const gfn::Matrix<double> centred = gradient(true, 2);

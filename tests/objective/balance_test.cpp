@@ -345,6 +345,7 @@ TEST_CASE("gradient of the guided backward surrogate against central differences
   const auto surrogate_gradient = [&](auto reward) -> Eigen::VectorXd {
     auto trainer = gfn::coupled_trainer(env, forward, backward, value, backward_value, {}, reward);
     largest_gradient({&backward.parameters()});
+    batch.assume_walked_back_by(backward);
     trainer.backward_gradient(batch);
     const Eigen::VectorXd gradient = backward.parameters().grad();
     const std::vector<double> advantage(trainer.backward_advantages().advantage().begin(),

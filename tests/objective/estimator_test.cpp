@@ -275,8 +275,14 @@ void check_groupings(const E& env) {
   if (env.can_exit(env.initial_state()))  // and then every state can
     compare_objective(gfn::objective_trainer(env, gfn::ModifiedDetailedBalance{}, f.forward, f.backward));
   auto trainer = gfn::coupled_trainer(env, f.forward, f.backward, f.value, f.backward_value);
-  compare([&](auto& batch) { return trainer.gradient(batch); });
-  compare([&](auto& batch) { return trainer.backward_gradient(batch); });
+  compare([&](auto& batch) {
+    batch.assume_on_policy(f.forward);
+    return trainer.gradient(batch);
+  });
+  compare([&](auto& batch) {
+    batch.assume_walked_back_by(f.backward);
+    return trainer.backward_gradient(batch);
+  });
 }
 
 }  // namespace
@@ -373,6 +379,7 @@ TEMPLATE_TEST_CASE("a step takes the gradient of its own batch, with the activat
     for (int i = 0; i < 3; ++i) {
       const auto report = trainer.step(random, 32);
       gfn::Batch<HyperGrid> batch = trainer.batch();
+      batch.assume_on_policy(two.forward);
       CHECK(report.loss == Approx(by_hand.gradient(batch)).epsilon(tolerance<TestType>));
       adam.step();
       one.check_equal(two);
@@ -412,6 +419,8 @@ TEMPLATE_TEST_CASE("a step takes the gradient of its own batch, with the activat
     for (int i = 0; i < 3; ++i) {
       const auto report = trainer.step(random, 32);
       gfn::Batch<HyperGrid> batch = trainer.batch(), walks = trainer.backward_batch();
+      batch.assume_on_policy(two.forward);
+      walks.assume_walked_back_by(two.backward);
       CHECK(report.loss == Approx(by_hand.gradient(batch)).epsilon(tolerance<TestType>));
       adam.step();
       CHECK(report.backward_loss == Approx(by_hand.backward_gradient(walks)).epsilon(tolerance<TestType>));

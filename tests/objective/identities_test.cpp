@@ -236,6 +236,7 @@ TEMPLATE_LIST_TEST_CASE("identity 1: V_F(s0) = J_F = KL(P_F || P_B R / Z*) + log
   auto trainer = gfn::policy_gradient_trainer(s.env, s.forward, s.backward, value, {.initial_log_z = log_z});
   const double j = expectation(law, [&](const Actions& actions) {
     auto batch = gfn::batch_from_trajectories(s.env, std::vector<Actions>{actions});
+    batch.assume_on_policy(s.forward);
     return trainer.gradient(batch);
   });
   CHECK(std::abs(v - j) < tolerance);
@@ -310,7 +311,12 @@ TEMPLATE_LIST_TEST_CASE("identity 4: half the gradient of backward trajectory ba
         gfn::coupled_trainer(s.env, s.forward, s.backward, value, critic,
                              {.backward = {.baseline = psi.baseline, .lambda = psi.lambda, .center = false}});
     return gfn::exact::expected_gradient(
-               s.env, law, {}, [&](auto& batch) { trainer.backward_gradient(batch); }, s.backward.parameters())
+               s.env, law, {},
+               [&](auto& batch) {
+                 batch.assume_walked_back_by(s.backward);
+                 trainer.backward_gradient(batch);
+               },
+               s.backward.parameters())
         .mean;
   };
   for (const Psi psi : {Psi{Baseline::off, 1}, Psi{Baseline::constant, 1}, Psi{Baseline::learned, 1}})
@@ -342,10 +348,14 @@ TEMPLATE_LIST_TEST_CASE("identity 5: the same for a guide, Markovian or not", ""
   for (const Baseline baseline : {Baseline::off, Baseline::constant, Baseline::learned}) {
     auto trainer = gfn::coupled_trainer(s.env, s.forward, s.backward, value, critic,
                                         {.backward = {.baseline = baseline, .center = false}}, GuidedReward{&guide});
-    check_equal(expected,
-                gfn::exact::expected_gradient(
-                    s.env, law, {}, [&](auto& batch) { trainer.backward_gradient(batch); }, s.backward.parameters())
-                    .mean);
+    check_equal(expected, gfn::exact::expected_gradient(
+                              s.env, law, {},
+                              [&](auto& batch) {
+                                batch.assume_walked_back_by(s.backward);
+                                trainer.backward_gradient(batch);
+                              },
+                              s.backward.parameters())
+                              .mean);
   }
 }
 

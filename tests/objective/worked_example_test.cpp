@@ -125,6 +125,7 @@ TEST_CASE("worked example: the forward policy gradient") {
   Example e;
   auto trainer =
       gfn::policy_gradient_trainer(e.env, e.forward, e.backward, e.value, {.lambda = .99, .initial_log_z = log_z});
+  e.batch.assume_on_policy(e.forward);  // as the example has it
   CHECK(trainer.gradient(e.batch) == printed(2.632498));
   check_close(trainer.advantages().advantage(), {-.788284, -.449829, -1.148944, 1.165329, -.294332, 1.516061});
   check_close(trainer.advantages().target(), {2.403553, 3.373099, 1.792790, 3.020401, 2.861443, 3.475632});
@@ -137,6 +138,7 @@ TEST_CASE("worked example: the value function's loss") {
   Example e;
   auto trainer =
       gfn::policy_gradient_trainer(e.env, e.forward, e.backward, e.value, {.lambda = .99, .initial_log_z = log_z});
+  e.batch.assume_on_policy(e.forward);  // as the example has it
   trainer.gradient(e.batch);
   gfn::Tape<double> tape;
   std::vector<int> rows(static_cast<std::size_t>(e.batch.table().rows()));
@@ -151,6 +153,7 @@ TEST_CASE("worked example: the backward costs") {
   // from the start to the end, as the steps are; the exits cost nothing
   check_close(costs(e, gfn::BackwardReward{}), {.969545, -1.580308, 1.227611, 0, .614189, 0});
   auto trainer = gfn::coupled_trainer(e.env, e.forward, e.backward, e.value, e.backward_value);  // λ = 1, centred
+  e.batch.assume_walked_back_by(e.backward);
   CHECK(trainer.backward_gradient(e.batch) == printed((.969545 - 1.580308 + 1.227611 + .614189) / 2));
   // Monte-Carlo returns of walks from x back to s₀
   check_close(trainer.backward_advantages().target(),

@@ -59,6 +59,7 @@ TEST_CASE("the squared loss of a backward walk is half the square of trajectory 
   auto coupled =
       gfn::coupled_trainer(env, t.forward, t.backward, t.value, t.backward_value,
                            {.forward = {.initial_log_z = 0.7}, .backward = {.loss = gfn::BackwardLoss::squared}});
+  batch.assume_walked_back_by(t.backward);
   coupled.backward_gradient(batch);
   const gfn::Vector<double> gradient = t.backward.parameters().grad();
   t.backward.parameters().zero_grad();
@@ -110,6 +111,7 @@ TEST_CASE("a policy-dependent reward of one's own takes the place of the method'
   const gfn::PolicyGradientOptions options{.baseline = gfn::Baseline::off};
   const auto gradient = [&](auto&& trainer) {
     t.forward.parameters().zero_grad();
+    batch.assume_on_policy(t.forward);
     trainer.gradient(batch);
     return gfn::Vector<double>(t.forward.parameters().grad());
   };

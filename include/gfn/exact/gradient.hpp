@@ -100,7 +100,8 @@ inline bool next_tuple(std::vector<std::size_t>& tuple, std::size_t limit) {
 
 /// The exact expectation and covariance of a gradient estimate over all batches of independent trajectories of a law.
 /// add_gradient(Batch<E>&) adds the estimate from one batch to the gradients of the parameters (and perhaps of others):
-/// for instance `[&](auto& batch) { trainer.gradient(batch); }`. The parameters' gradients are left zero. For
+/// for instance `[&](auto& batch) { trainer.gradient(batch); }`, for policy gradients after
+/// `batch.assume_on_policy(forward)` (the functions below do that). The parameters' gradients are left zero. For
 /// environments with few trajectories and policies with few parameters: the work is batches × parameters².
 template <class E, class AddGradient, class... T>
 [[nodiscard]] GradientMoments expected_gradient(const E& env, const TrajectoryLaw& law,
@@ -144,9 +145,13 @@ template <class E, class P, class AddGradient, class... T>
 [[nodiscard]] GradientMoments expected_gradient(const StateGraph<E>& graph, P& forward,
                                                 const ExpectedGradientOptions& options, AddGradient&& add_gradient,
                                                 Parameters<T>&... parameters) {
+  const auto add = [&](Batch<E>& batch) {
+    batch.assume_on_policy(forward);  // which is what its probability says
+    add_gradient(batch);
+  };
   return expected_gradient(graph.environment(),
                            trajectory_law(graph, forward_log_probabilities(graph, forward), options.max_batches),
-                           options, add_gradient, parameters...);
+                           options, add, parameters...);
 }
 
 /// The same under P_F^⊤(x) P_B(τ|x), for estimates from backward rollouts that start where forward ones ended.
@@ -155,10 +160,14 @@ template <class E, class P, class B, class AddGradient, class... T>
 [[nodiscard]] GradientMoments expected_backward_gradient(const StateGraph<E>& graph, P& forward, B& backward,
                                                          const ExpectedGradientOptions& options,
                                                          AddGradient&& add_gradient, Parameters<T>&... parameters) {
+  const auto add = [&](Batch<E>& batch) {
+    batch.assume_walked_back_by(backward);
+    add_gradient(batch);
+  };
   return expected_gradient(graph.environment(),
                            trajectory_law(graph, terminating_distribution(graph, forward),
                                           backward_log_probabilities(graph, backward), options.max_batches),
-                           options, add_gradient, parameters...);
+                           options, add, parameters...);
 }
 
 }  // namespace gfn::exact

@@ -46,6 +46,7 @@ class StateGraph {
  public:
   using State = StateOf<E>;
 
+  explicit StateGraph(const E&&, const StateGraphOptions& = {}) = delete;  // a temporary would be gone after this line
   /// Enumerates the states. Throws gfn::Error for more states than `max_states`; and, naming the state, for a cycle,
   /// for a state that leaves no choice, for a log-reward that is NaN or +∞, and for legal undos that are not just the
   /// ways back along the edges.

@@ -106,7 +106,7 @@ class FlowMatching {
       in_actions_.push_back(forward_action(env, table.state(row), b));
       in_rows_.push_back(table.find_or_add_changed(row, [&](StateOf<E>& s) { env.undo(s, b); }));
     }
-    in_offsets_.push_back(static_cast<int>(in_rows_.size()));
+    in_offsets_.push_back(require_int(in_rows_.size(), "edges into the visited states"));
   }
   template <class E>
   void add_outflow(const Batch<E>& batch, int row) {
@@ -114,7 +114,7 @@ class FlowMatching {
     for (Action a = 0; a < table.exit_action(); ++a)
       if (table.forward_mask(row)[static_cast<std::size_t>(a)]) add_out(row, a, 0);
     if (table.can_exit(row)) add_out(none, 0, training_log_reward_of_row(batch, row, floor_));
-    out_offsets_.push_back(static_cast<int>(out_rows_.size()));
+    out_offsets_.push_back(require_int(out_rows_.size(), "edges out of the visited states"));
   }
   void add_out(int row, Action action, double log_reward) {
     out_rows_.push_back(row);

@@ -33,12 +33,15 @@ struct ReplayGuideOptions {
 ///
 /// An object counts for itself even where the buffer has dropped it. The sums and counts behind r̄ are kept for every
 /// partial pattern of every object in the buffer, 2ᴸ of them, so that a score is one look-up, however many objects were
-/// seen. That takes some 60 bytes a pattern, up to (k + 1)ᴸ patterns. Refers to the environment.
+/// seen. That takes some 60 bytes a pattern, up to (k + 1)ᴸ patterns. Rewards are those of the environment, whatever the
+/// reward exponent: means of different powers would mean nothing. Refers to the environment.
 template <class E>
 class ReplayGuide {
  public:
   using State = StateOf<E>;
 
+  explicit ReplayGuide(const E&&,
+                       const ReplayGuideOptions& = {}) = delete;  // a temporary would be gone after this line
   explicit ReplayGuide(const E& env, const ReplayGuideOptions& options = {}) : env_(&env), options_(options) {
     static_assert(
         requires { requires E::fills_any_place; },
@@ -54,8 +57,10 @@ class ReplayGuide {
   /// Takes in the terminal states of a batch, with their rewards.
   template <class B>
   void observe(const B& batch) {
-    for (int i = 0; i < batch.trajectories(); ++i) add(batch.terminal_state(i), std::exp(batch.log_reward(i)));
+    for (int i = 0; i < batch.trajectories(); ++i)
+      add(batch.terminal_state(i), std::exp(batch.environment_log_reward(i)));
   }
+  const E& environment() const { return *env_; }
   /// Takes in one object.
   void add(const State& x, double reward) {
     require(std::isfinite(reward) && reward >= 0, "ReplayGuide: the reward of ", describe(x), " is ", reward);
@@ -80,7 +85,7 @@ class ReplayGuide {
   /// include_self is off; 0 where there is none.
   double score(const State& pattern, const State& x) const {
     return score(static_cast<std::uint64_t>(env_->index(pattern)),
-                 own_part(x, static_cast<std::uint64_t>(env_->index(x))));
+                 own_part(static_cast<std::uint64_t>(env_->index(x)), [&] { return log_reward(*env_, x); }));
   }
 
   template <class Input>
@@ -91,7 +96,9 @@ class ReplayGuide {
       const std::span<const Step> steps = batch.steps(i);
       const State& x = batch.terminal_state(i);
       number_places(x);
-      const Statistics own = own_part(x, object_);
+      const Statistics own = own_part(object_, [&] {
+        return batch.has_reward(batch.terminal_row(i)) ? batch.environment_log_reward(i) : log_reward(*env_, x);
+      });
       for (std::size_t k = 0; k < steps.size(); ++k)
         log_p[first + k] = steps[k].child == none
                                ? 0.0
@@ -118,11 +125,12 @@ class ReplayGuide {
   auto matches(std::uint64_t pattern) const {
     return [this, pattern](int row) { return statistics_[static_cast<std::size_t>(row)].pattern == pattern; };
   }
-  /// What an object x has part in for itself: its sum and count in the buffer or, where that has dropped it, its reward
-  /// once.
-  Statistics own_part(const State& x, std::uint64_t object) const {
+  /// What an object has part in for itself: its sum and count in the buffer or, where that has dropped it, its reward
+  /// once, by log_reward().
+  template <class LogReward>
+  Statistics own_part(std::uint64_t object, const LogReward& log_reward) const {
     const Statistics self = statistics(object);
-    return self.count > 0 || !options_.include_self ? self : Statistics{absent, std::exp(log_reward(*env_, x)), 1};
+    return self.count > 0 || !options_.include_self ? self : Statistics{absent, std::exp(log_reward()), 1};
   }
   double score(std::uint64_t pattern, const Statistics& own) const {
     Statistics s = statistics(pattern);

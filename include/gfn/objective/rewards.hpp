@@ -65,7 +65,7 @@ struct ForwardReward {
 /// to s; nothing for the exit.
 struct BackwardReward {
   template <class Input>
-  void operator()(const Input& input, std::span<double> cost) const {
+  void operator()(const Input& input, std::span<double> cost) const noexcept {
     for (std::size_t k = 0; k < cost.size(); ++k) {
       const Step& step = input.batch.steps()[k];
       cost[k] = step.child == none ? 0.0 : input.backward.log_probability(step) - input.forward.log_probability(step);

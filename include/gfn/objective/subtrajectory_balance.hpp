@@ -73,6 +73,7 @@ struct SubtrajectoryBalance {
   Var<T> potentials(Tape<T>& tape, const Input& input) const {
     const auto& batch = input.batch;
     const std::size_t count = batch.steps().size() + static_cast<std::size_t>(batch.trajectories());
+    require_int(count, "points of trajectories");
     int* rows = tape.template allocate<int>(count);
     auto [log_rewards, r] = tape.constant(Shape{static_cast<Eigen::Index>(count), 1});
     r.setZero();

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <concepts>
+#include <cstdint>
 
 #include <gfn/ad/tape.hpp>
 #include <gfn/core/error.hpp>
@@ -15,6 +16,9 @@ namespace gfn {
 /// * `f.outputs()`: how many numbers it gives.
 /// * `f.parameters()`: its Parameters.
 /// * `f.record(tape, block)`: a Var with one row of outputs per row of the block, in order.
+///
+/// It may also say `f.inputs()`, the width of the encodings that it takes: then it is refused for an environment with
+/// another one.
 template <class F, class State>
 concept StateFunction = requires(F& f, Tape<typename F::Scalar>& tape, const StateBlock<State>& block) {
   { f.outputs() } -> std::convertible_to<int>;
@@ -52,27 +56,58 @@ struct PolicyScalar<P> {
 template <class P, class State>
 concept Policy = UniformPolicyLike<P> || StateFunction<P, State>;
 
+/// What tells a policy as it is now from all others, and from itself as it was: the version of its parameters, and one
+/// number for uniform policies. Never 0.
+template <class P>
+std::uint64_t policy_version(P& policy) {
+  if constexpr (UniformPolicyLike<P>)
+    return ~std::uint64_t{0};
+  else
+    return policy.parameters().version();
+}
+
 /// Calls visit(Parameters&) for a policy that has parameters.
 template <class P, class Visit>
 void visit_parameters(P& policy, Visit&& visit) {
   if constexpr (!UniformPolicyLike<P>) visit(policy.parameters());
 }
 
-/// One sentence at compile time for a type that is no policy.
+/// One sentence at compile time, and false, for a type that is no policy.
 template <class P, class State>
-constexpr bool check_policy_concept() {
+consteval bool check_policy_concept() {
   static_assert(Policy<P, State>,
                 "Policy: needs `int outputs() const`, `Parameters<Scalar>& parameters()` and "
                 "`Var<Scalar> record(Tape<Scalar>&, const StateBlock<State>&)`, with a member type `Scalar`");
-  return true;
+  return Policy<P, State>;
 }
 
-/// One sentence at compile time for a policy that can't be trained.
+/// One sentence at compile time, and false, for a policy that can't be trained.
 template <class P>
-constexpr bool check_trained_policy() {
+consteval bool check_trained_policy() {
   static_assert(!UniformPolicyLike<P>,
-                "a trainer needs a forward policy with parameters: the uniform policy has none to train");
-  return true;
+                "a trainer needs a forward policy with parameters: the uniform policy has none to train (the forward "
+                "policy comes before the backward one)");
+  return !UniformPolicyLike<P>;
+}
+
+/// Throws std::invalid_argument, with both numbers, where a state function says that it takes encodings of another width
+/// than the environment's. `name` is that of the function.
+template <class F, class E>
+void require_inputs(const F& function, const E& env, const char* name) {
+  if constexpr (requires {
+                  { function.inputs() } -> std::convertible_to<int>;
+                }) {
+    int features = 0;
+    if constexpr (requires { env.num_features(); }) features = env.num_features();
+    require(function.inputs() == features, name, " takes ", function.inputs(), " features, the environment has ",
+            features);
+  }
+}
+/// The same, and where it has not just one output: for values and flows.
+template <class F, class E>
+void require_scalar_function(const F& function, const E& env, const char* name) {
+  require(function.outputs() == 1, name, " has ", function.outputs(), " outputs, 1 is needed");
+  require_inputs(function, env, name);
 }
 
 /// Throws std::invalid_argument where two functions share their parameters, and one would be differentiated after the

@@ -24,6 +24,7 @@ class NeuralFunction {
   NeuralFunction(NeuralFunction&&) noexcept = default;
   NeuralFunction& operator=(NeuralFunction&&) noexcept = default;
 
+  int inputs() const { return network_->inputs(); }
   int outputs() const { return network_->outputs(head_); }
   Parameters<T>& parameters() { return network_->parameters(); }
   const Parameters<T>& parameters() const { return network_->parameters(); }
@@ -44,7 +45,8 @@ class NeuralFunction {
   int head_;
 };
 
-/// A network over an environment's encoding, for several heads to stand on. Its first layer must be a hidden one.
+/// A network over an environment's encoding, for several heads to stand on. Without hidden layers the heads are linear
+/// functions of the encoding.
 template <class T, class F = Relu, class E>
 std::shared_ptr<Mlp<T, F>> mlp_trunk(const E& env, const MlpOptions& options, Random& random) {
   static_assert(check_encoding_concept<E>());

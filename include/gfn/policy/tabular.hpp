@@ -24,6 +24,7 @@ class TabularFunction {
   using State = StateOf<E>;
 
   /// A table over the given, distinct states (for instance the states of an exact::StateGraph).
+  TabularFunction(const E&&, std::span<const State>, int) = delete;  // a temporary would be gone after this line
   TabularFunction(const E& env, std::span<const State> states, int outputs)
       : env_(&env), states_(states.begin(), states.end()), outputs_(outputs) {
     static_assert(has_state_hash<E>,
@@ -83,5 +84,12 @@ template <class T, class E>
 TabularFunction<T, E> tabular_value(const E& env, std::span<const StateOf<E>> states) {
   return {env, states, 1};
 }
+// A temporary environment would be gone after the line.
+template <class T, class E>
+void tabular_policy(const E&&, std::span<const StateOf<E>>) = delete;
+template <class T, class E>
+void tabular_backward(const E&&, std::span<const StateOf<E>>) = delete;
+template <class T, class E>
+void tabular_value(const E&&, std::span<const StateOf<E>>) = delete;
 
 }  // namespace gfn

@@ -36,25 +36,33 @@ class PolicyEvaluation {
  public:
   using State = StateOf<E>;
 
-  /// Refers to the policy. Throws std::invalid_argument if it has not one output per choice in this direction.
+  /// Refers to the policy. Throws std::invalid_argument if it has not one output per choice in this direction, or says
+  /// that it takes encodings of another width than the environment's.
   PolicyEvaluation(P& policy, const E& env, Direction direction, Sampling sampling = Sampling::no)
       : outputs_(policy), direction_(direction), sampling_(sampling) {
     if constexpr (!uniform) {
       width_ = direction == Direction::forward ? env.num_actions() + 1 : backward_width(env);
       require(policy.outputs() == width_, name(), " has ", policy.outputs(), " outputs, the environment has ", width_,
               direction == Direction::forward ? " forward choices (the exit included)" : " backward actions");
+      require_inputs(policy, env, name());
     }
   }
   PolicyEvaluation(const PolicyEvaluation&) = delete;
   PolicyEvaluation& operator=(const PolicyEvaluation&) = delete;
 
-  /// Starts anew on a table, with no rows evaluated.
+  /// Starts anew on a table, with no rows evaluated. Throws std::invalid_argument for the table of an environment with
+  /// other numbers of actions.
   void begin(const StateTable<E>& table) {
+    if constexpr (!uniform) {
+      const int choices = direction_ == Direction::forward ? table.num_forward() : table.num_backward();
+      require(choices == width_, name(), " has ", width_, " outputs, the states of the table have ", choices,
+              direction_ == Direction::forward ? " forward choices (the exit included)" : " backward actions");
+    }
     table_ = &table;
     rows_.clear();
     position_.clear();
     ++stamp_;
-    if constexpr (!uniform) version_ = outputs_.function().parameters().version();
+    version_ = policy_version(outputs_.function());
   }
   /// Evaluates the policy at those of the rows that have a choice. No row may come twice.
   void extend(std::span<const int> rows) {
@@ -180,13 +188,15 @@ class PolicyEvaluation {
   /// The rows at which the policy has been evaluated: those with a choice.
   std::span<const int> rows() const { return rows_; }
   P& policy() const { return outputs_.function(); }
+  /// The policy_version under which `begin` was called.
+  std::uint64_t version() const { return version_; }
 
  private:
-  /// Stands in for the outputs of a policy that has none.
+  /// Stands in for the outputs of a policy that has none, and keeps it by value.
   struct NoOutputs {
-    explicit NoOutputs(P& p) : policy(&p) {}
-    P& function() const { return *policy; }
-    P* policy;
+    explicit NoOutputs(const P& p) : policy(p) {}
+    P& function() const { return policy; }
+    mutable P policy;
   };
   static auto outputs_type() {
     if constexpr (uniform)

@@ -40,13 +40,34 @@ class PrioritisedReplay {
     std::size_t place = next_;
     if (items_.size() < options_.capacity) {
       place = items_.size();
+      if (place == leaves_) grow();
       items_.push_back(blank);
-      if (items_.size() > leaves_) grow();
     } else {
+      remember_overwritten(place);
       next_ = (next_ + 1) % options_.capacity;
     }
     set(place, largest_);
     return items_[place];
+  }
+
+  /// From here on, until the next call, what is added can be taken back. (Items that are overwritten are copied.)
+  void begin_additions() {
+    size_before_ = items_.size();
+    next_before_ = next_;
+    num_overwritten_ = 0;
+  }
+  /// Takes back all that was added since begin_additions. Priorities that were changed since stay so.
+  void take_back_additions() {
+    while (items_.size() > size_before_) {
+      set(items_.size() - 1, 0);
+      items_.pop_back();
+    }
+    for (; num_overwritten_ > 0; --num_overwritten_) {
+      const Overwritten& old = overwritten_[num_overwritten_ - 1];
+      items_[old.place] = old.item;
+      set(old.place, old.scaled);
+    }
+    next_ = next_before_;
   }
 
   /// Draws an item, with replacement, in proportion to priority^alpha.
@@ -74,6 +95,23 @@ class PrioritisedReplay {
   }
 
  private:
+  struct Overwritten {
+    std::size_t place;
+    double scaled;  // its priority^alpha
+    Item item;
+  };
+
+  void remember_overwritten(std::size_t place) {
+    if (num_overwritten_ == overwritten_.size()) {
+      overwritten_.push_back({place, sums_[leaves_ + place], items_[place]});
+    } else {  // the memory that its parts hold is used again
+      Overwritten& old = overwritten_[num_overwritten_];
+      old.place = place;
+      old.scaled = sums_[leaves_ + place];
+      old.item = items_[place];
+    }
+    ++num_overwritten_;
+  }
   void set(std::size_t i, double scaled) {
     std::size_t node = leaves_ + i;
     sums_[node] = scaled;
@@ -99,6 +137,11 @@ class PrioritisedReplay {
   std::size_t leaves_ = 16;
   std::vector<double> sums_ = std::vector<double>(32, 0.0);
   double largest_ = 1;
+
+  // as of begin_additions
+  std::size_t size_before_ = 0, next_before_ = 0;
+  std::vector<Overwritten> overwritten_;  // the first num_overwritten_ of them since then, in order
+  std::size_t num_overwritten_ = 0;
 };
 
 }  // namespace gfn

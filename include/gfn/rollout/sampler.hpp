@@ -93,7 +93,10 @@ class ForwardSampler {
       walks_.evaluate_new_rows(table, policy);
       step(batch, policy, options.epsilon);
     }
-    batch.finish(trajectories, false, options.epsilon == 0 ? BatchSource::policy : BatchSource::exploration);
+    if (options.epsilon == 0)
+      batch.finish(trajectories, false, BatchSource::policy, policy.version());
+    else
+      batch.finish(trajectories, false, BatchSource::exploration);
   }
 
  private:
@@ -162,7 +165,7 @@ class BackwardSampler {
       walks_.evaluate_new_rows(table, policy);
       step(batch, policy);
     }
-    batch.finish(trajectories, true, BatchSource::given);
+    batch.finish(trajectories, true, BatchSource::given, policy.version());
   }
 
  private:

@@ -54,5 +54,7 @@ template <class E>
   fill_batch(batch, trajectories);
   return batch;
 }
+template <class E>
+void batch_from_trajectories(const E&&, std::span<const std::vector<Action>>, bool = true) = delete;  // of a temporary
 
 }  // namespace gfn

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <numeric>
 #include <span>
+#include <type_traits>
 #include <vector>
 
 #include <gfn/ad/arithmetic.hpp>
@@ -19,9 +20,11 @@
 #include <gfn/nn/adam.hpp>
 #include <gfn/objective/rewards.hpp>
 #include <gfn/policy/output_rows.hpp>
+#include <gfn/policy/uniform.hpp>
 #include <gfn/rollout/exploration.hpp>
 #include <gfn/rollout/prioritised_replay.hpp>
 #include <gfn/rollout/sampler.hpp>
+#include <gfn/trainer/arguments.hpp>
 #include <gfn/trainer/report.hpp>
 
 namespace gfn {
@@ -57,9 +60,12 @@ class MunchausenTrainer {
  public:
   using T = typename Q::Scalar;
   using State = StateOf<E>;
+  using Environment = E;
   static_assert(check_environment_concept<E>());
 
-  /// `target` is a second network of the same kind; it starts as a copy of the first.
+  /// `target` is a second network of the same kind; it starts as a copy of the first. Both must live as long as the
+  /// trainer, as the environment must. Throws std::invalid_argument for options out of range, for networks that do not
+  /// fit the environment, and for two that are not alike.
   MunchausenTrainer(const E& env, Q& q, Q& target, const MunchausenOptions& options)
       : options_(options),
         temperature_(1 / (1 - options.alpha)),
@@ -83,44 +89,26 @@ class MunchausenTrainer {
     options.exploration.check();
     require(options.transitions >= 1, "transitions is ", options.transitions, ", at least 1 is needed");
     require(&q.parameters() != &target.parameters(), "MunchausenTrainer: the target must be a network of its own");
-    require_same_blocks(q.parameters(), target.parameters());
+    q.parameters().require_same_blocks(target.parameters(), "MunchausenTrainer", "in the network", "in the target");
+    target.parameters().mark_in_use();
     target.parameters().modify() = q.parameters().value();
     adam_.add(q.parameters(), {.learning_rate = options.learning_rate});
   }
 
-  /// One iteration: `trajectories` new ones go to the buffer, then one update.
+  /// One iteration: `trajectories` new ones go to the buffer, then one update. Throws gfn::Error for a loss that is not
+  /// finite. After an exception networks, optimiser, buffer and iteration are as before, and gradients are zero.
   IterationReport step(const Random& random, int trajectories) {
-    PhaseClock clock(seconds_);
-    const double before = seconds_.total();
     require(trajectories >= 1, "a step on ", trajectories, " trajectories");
-    const double epsilon = options_.exploration.epsilon(iteration_);
-    sampler_.sample(batch_, policy_, trajectories, random, iteration_, {.epsilon = epsilon});
-    batch_.compute_rewards();
-    log_z_ = log_z_at_start();
-    remember();
-    clock.mark(&PhaseSeconds::rollout);
-    double loss = 0;
-    if (iteration_ >= static_cast<std::uint64_t>(options_.learning_starts)) {
-      draw(random);
-      compute_targets();
-      clock.mark(&PhaseSeconds::forward);
-      loss = accumulate_gradient();
-      clock.mark(&PhaseSeconds::reverse);
-      update();
-      clock.mark(&PhaseSeconds::optimiser);
-    }
-    tape_.clear();  // here rather than in the next step: it gathers the memory that has been added in this one
-    ++iteration_;
-    return {.iteration = iteration_,
-            .trajectories = trajectories,
-            .transitions = batch_.num_steps(),
-            .distinct_states = batch_.table().rows(),
-            .loss = loss,
-            .log_z = log_z_,
-            .epsilon = epsilon,
-            .seconds = seconds_.total() - before};
+    replay_.begin_additions();
+    return detail::guarded([&] { return sample_and_train(random, trajectories); },
+                           [&] {
+                             replay_.take_back_additions();
+                             adam_.zero_gradients();
+                             tape_.clear();
+                           });
   }
 
+  const E& environment() const { return batch_.environment(); }
   std::uint64_t iteration() const { return iteration_; }
   double log_z_estimate() const { return log_z_; }
   const Batch<E>& batch() const { return batch_; }
@@ -137,14 +125,36 @@ class MunchausenTrainer {
     double reward;  ///< log π_B for a move, log R for the exit
   };
 
-  static void require_same_blocks(const Parameters<T>& a, const Parameters<T>& b) {
-    require(a.blocks().size() == b.blocks().size(), "MunchausenTrainer: the network has ", a.blocks().size(),
-            " blocks of parameters, the target ", b.blocks().size());
-    for (std::size_t i = 0; i < a.blocks().size(); ++i) {
-      const Shape x = a.blocks()[i].shape, y = b.blocks()[i].shape;
-      require(x == y, "MunchausenTrainer: '", a.blocks()[i].name, "' is ", x.rows, " x ", x.cols, " in the network, ",
-              y.rows, " x ", y.cols, " in the target");
+  IterationReport sample_and_train(const Random& random, int trajectories) {
+    PhaseClock clock(seconds_);
+    const double before = seconds_.total();
+    const double epsilon = options_.exploration.epsilon(iteration_);
+    sampler_.sample(batch_, policy_, trajectories, random, iteration_, {.epsilon = epsilon});
+    batch_.compute_rewards();
+    const double log_z = log_z_at_start();
+    remember();
+    clock.mark(&PhaseSeconds::rollout);
+    double loss = 0;
+    if (iteration_ >= static_cast<std::uint64_t>(options_.learning_starts)) {
+      draw(random);
+      compute_targets();
+      clock.mark(&PhaseSeconds::forward);
+      loss = accumulate_gradient();
+      clock.mark(&PhaseSeconds::reverse);
+      update();
+      clock.mark(&PhaseSeconds::optimiser);
     }
+    tape_.clear();  // here rather than in the next step: it gathers the memory that has been added in this one
+    log_z_ = log_z;
+    ++iteration_;
+    return {.iteration = iteration_,
+            .trajectories = trajectories,
+            .transitions = batch_.num_steps(),
+            .distinct_states = batch_.table().rows(),
+            .loss = loss,
+            .log_z = log_z_,
+            .epsilon = epsilon,
+            .seconds = seconds_.total() - before};
   }
 
   void remember() {
@@ -225,11 +235,11 @@ class MunchausenTrainer {
     const Var<T> q = scale(pick(all, std::span<const int>(rows_), std::span<const Action>(actions_)), temperature_);
     const Var<T> error = multiply(subtract(q, as_column(y_)), as_column(leaf_factors_));
     const Var<T> loss = mean(multiply(elementwise(Huber{options_.huber}, error), as_column(weights_)));
+    const double value = static_cast<double>(loss.scalar());
+    if (!std::isfinite(value)) fail("the loss is ", value, " in iteration ", iteration_ + 1);
     tape_.backward(loss);
     for (std::size_t k = 0; k < drawn_.size(); ++k)
       replay_.update(drawn_[k], std::abs(static_cast<double>(error.value()(static_cast<Eigen::Index>(k), 0))) + 1e-6);
-    const double value = static_cast<double>(loss.scalar());
-    if (!std::isfinite(value)) fail("the loss is ", value, " in iteration ", iteration_ + 1);
     return value;
   }
   void update() {
@@ -264,9 +274,12 @@ class MunchausenTrainer {
 };
 
 /// Munchausen DQN; soft DQN with alpha = 0.
-template <class E, class Q>
-auto munchausen_trainer(const E& env, Q& q, Q& target, const MunchausenOptions& options = {}) {
-  return MunchausenTrainer<E, Q>(env, q, target, options);
+template <class E, class Q, class Target>
+auto munchausen_trainer(E&& env, Q&& q, Target&& target, const MunchausenOptions& options = {}) {
+  constexpr bool alike = std::is_same_v<std::remove_cvref_t<Q>, std::remove_cvref_t<Target>>;
+  static_assert(alike, "munchausen_trainer: the target must be a network of the same type as the first");
+  if constexpr (alike && check_trainer_arguments<E, Q, UniformPolicy, Target>())
+    return MunchausenTrainer<std::remove_cvref_t<E>, std::remove_reference_t<Q>>(env, q, target, options);
 }
 
 }  // namespace gfn

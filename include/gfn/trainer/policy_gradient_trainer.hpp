@@ -21,6 +21,7 @@
 #include <gfn/policy/output_rows.hpp>
 #include <gfn/rollout/reward_exponent.hpp>
 #include <gfn/rollout/sampler.hpp>
+#include <gfn/trainer/arguments.hpp>
 #include <gfn/trainer/policy_update.hpp>
 #include <gfn/trainer/report.hpp>
 
@@ -51,8 +52,8 @@ namespace detail {
 template <class T, class V, class E>
 class Critic {
  public:
-  Critic(V& value, Direction direction, double rate) : outputs_(value), direction_(direction) {
-    require(value.outputs() == 1, "the value function has ", value.outputs(), " outputs, 1 is needed");
+  Critic(V& value, const E& env, Direction direction, double rate) : outputs_(value), direction_(direction) {
+    require_scalar_function(value, env, "the value function");
     adam_.add(value.parameters(), {.learning_rate = rate});
   }
   /// V at every row of the table; V(s₀) = 0 in backward direction, and `offset` is added elsewhere.
@@ -78,6 +79,7 @@ class Critic {
     return value;
   }
   void update() { adam_.step(); }
+  void zero_gradients() { adam_.zero_gradients(); }
 
   template <class Archive>
   void visit_state(Archive&& archive, const char* name) {
@@ -98,10 +100,11 @@ class Critic {
 template <class T, class E>
 class Critic<T, Absent, E> {
  public:
-  Critic(Absent&, Direction, double) {}
+  Critic(Absent&, const E&, Direction, double) {}
   std::span<const double> evaluate(const StateTable<E>&, double) { return {}; }
   double gradient(Tape<T>&, const Batch<E>&, std::span<const double>) { return 0; }
   void update() {}
+  void zero_gradients() {}
   template <class Archive>
   void visit_state(Archive&&, const char*) {}
 };
@@ -111,24 +114,29 @@ class Critic<T, Absent, E> {
 /// Trains the forward policy by policy gradients with a policy-dependent reward (RL-U and the forward half of RL-B;
 /// Niu et al. 2024). On the policy's own trajectories: costs R_F, a value function V, generalised advantages, then a
 /// step of V on its squared error and one of (π_F, log Z) on the surrogate, ∂J/∂log Z being the mean of δ(τ).
-/// Refers to environment, policies and critic, and never owns them; owns log Z and the optimisers.
+/// Refers to environment, policies and critic, which must live as long as it does, and never owns them (a uniform policy
+/// is copied); owns log Z and the optimisers. Where an exception leaves `step` or `gradient`, parameters, optimisers and
+/// iteration are as before, and gradients are zero.
 template <class E, class Forward, class Backward, class Value = Absent, class Reward = ForwardReward,
           class Update = AdamUpdate<typename Forward::Scalar>, class LogZ = ScalarLogZ<typename Forward::Scalar>>
 class PolicyGradientTrainer {
  public:
   using T = typename Forward::Scalar;
+  using Environment = E;
   using ForwardEvaluation = PolicyEvaluation<T, Forward, E>;
   using BackwardEvaluation = PolicyEvaluation<T, Backward, E>;
   static_assert(check_environment_concept<E>());
   static_assert(check_trained_policy<Forward>());
 
+  /// Throws std::invalid_argument for options out of range, for functions that do not fit the environment, with both
+  /// numbers, and for functions that share parameters.
   PolicyGradientTrainer(const E& env, Forward& forward, Backward& backward, Value& value, Reward reward, Update update,
                         const PolicyGradientOptions& options)
       : options_(options),
         reward_(std::move(reward)),
         update_(std::move(update)),
         log_z_(options.initial_log_z),
-        critic_(value, Direction::forward, options.critic_rate),
+        critic_(value, env, Direction::forward, options.critic_rate),
         batch_(env),
         sampler_(env),
         forward_(forward, env, Direction::forward, Sampling::yes),
@@ -143,58 +151,48 @@ class PolicyGradientTrainer {
             "Baseline::learned needs a value function");
     options.reward_exponent.check();
     require_own_parameters(forward, value, "the forward policy and the value function");
+    require_own_parameters(backward, value, "the backward policy and the value function");
     adam_.add(log_z_.parameters(), {.learning_rate = options.log_z_rate});
   }
 
   /// One iteration on `trajectories` new trajectories. Throws gfn::Error for a loss that is not finite.
   IterationReport step(const Random& random, int trajectories) {
-    PhaseClock clock(seconds_);
-    const double before = seconds_.total();
-    require(trajectories >= 1, "a step on ", trajectories, " trajectories");
-    batch_.set_reward_exponent(options_.reward_exponent.at(iteration_));
-    sampler_.sample(batch_, forward_, trajectories, random, iteration_);
-    clock.mark(&PhaseSeconds::rollout);
-    evaluate(batch_);
-    clock.mark(&PhaseSeconds::forward);
-    const double value_loss = critic_gradient(batch_);
-    clock.mark(&PhaseSeconds::reverse);
-    if (learns_value()) critic_.update();
-    clock.mark(&PhaseSeconds::optimiser);
-    policy_gradient(batch_);
-    clock.mark(&PhaseSeconds::reverse);
-    update_(tape_, forward_, batch_, advantages_.advantage());
-    adam_.step();
-    clock.mark(&PhaseSeconds::optimiser);
-    tape_.clear();  // here rather than in the next step: it gathers the memory that has been added in this one
-    ++iteration_;
-    IterationReport report{.iteration = iteration_,
-                           .trajectories = trajectories,
-                           .transitions = batch_.num_steps(),
-                           .distinct_states = batch_.table().rows(),
-                           .loss = advantages_.mean_total(),
-                           .log_z = log_z_.value(),
-                           .value_loss = value_loss,
-                           .seconds = seconds_.total() - before};
-    if constexpr (requires { update_.report().kl; }) {
-      report.trust_region_step = update_.report().step;
-      report.trust_region_kl = update_.report().kl;
-      report.expected_improvement = update_.report().expected_improvement;
-    }
-    return report;
+    return detail::guarded(
+        [&] {
+          PhaseClock clock(seconds_);
+          const double before = seconds_.total();
+          sample(random, trajectories, clock);
+          const double value_loss = differentiate(clock);
+          return update_parameters(value_loss, before, clock);
+        },
+        [&] { forget_gradients(); });
   }
 
-  /// Adds the gradients of critic, policy and log Z on an on-policy batch, and returns the mean of δ(τ): what `step`
-  /// does, without the optimisers. Throws std::invalid_argument for a batch that was sampled with exploration.
+  /// Adds the gradients of critic, policy and log Z on an on-policy batch, under the reward exponent of this iteration,
+  /// and returns the mean of δ(τ): what `step` does, without the optimisers. Throws std::invalid_argument for a batch
+  /// that was not drawn from the forward policy as it is now (see Batch::assume_on_policy), for one of another
+  /// environment and for one without trajectories.
   double gradient(Batch<E>& batch) {
+    detail::require_batch(batch, environment());
     require(batch.source() != BatchSource::exploration,
             "policy gradients are on-policy: the batch was sampled with exploration");
-    forward_.evaluate(batch.table());
-    evaluate(batch);
-    critic_gradient(batch);
-    policy_gradient(batch);
-    return advantages_.mean_total();
+    require(
+        batch.on_policy(forward_.policy()),
+        "policy gradients are on-policy: the batch was not drawn from the forward policy as it is now (a caller who "
+        "knows better says batch.assume_on_policy(forward))");
+    return detail::guarded(
+        [&] {
+          batch.set_reward_exponent(options_.reward_exponent.at(iteration_));
+          forward_.evaluate(batch.table());
+          evaluate(batch);
+          critic_gradient(batch);
+          policy_gradient(batch);
+          return advantages_.mean_total();
+        },
+        [&] { forget_gradients(); });
   }
 
+  const E& environment() const { return batch_.environment(); }
   std::uint64_t iteration() const { return iteration_; }
   LogZ& log_z() { return log_z_; }
   double log_z_estimate() const { return log_z_.value(); }
@@ -204,7 +202,6 @@ class PolicyGradientTrainer {
   const Batch<E>& batch() const { return batch_; }
   const Advantages<E>& advantages() const { return advantages_; }
   const PhaseSeconds& seconds() const { return seconds_; }
-  PhaseSeconds& seconds() { return seconds_; }
 
   /// Visits all parameters and all state that a checkpoint must hold.
   template <class Archive>
@@ -219,6 +216,56 @@ class PolicyGradientTrainer {
   }
 
  private:
+  template <class, class, class, class, class, class, class, class, class>
+  friend class CoupledTrainer;
+
+  // A step in three parts: all calls of the environment, all gradients, and then the first change of a parameter.
+
+  void sample(const Random& random, int trajectories, PhaseClock& clock) {
+    require(trajectories >= 1, "a step on ", trajectories, " trajectories");
+    batch_.set_reward_exponent(options_.reward_exponent.at(iteration_));
+    sampler_.sample(batch_, forward_, trajectories, random, iteration_);
+    clock.mark(&PhaseSeconds::rollout);
+    evaluate(batch_);
+    clock.mark(&PhaseSeconds::forward);
+  }
+  /// Returns the value loss. The tape is left with the surrogate.
+  double differentiate(PhaseClock& clock) {
+    const double value_loss = critic_gradient(batch_);
+    policy_gradient(batch_);
+    clock.mark(&PhaseSeconds::reverse);
+    return value_loss;
+  }
+  /// The update of the policy may throw, and then leaves its parameters as they were; what comes after it does not.
+  IterationReport update_parameters(double value_loss, double seconds_before, PhaseClock& clock) {
+    update_(tape_, forward_, batch_, advantages_.advantage());
+    adam_.step();
+    if (learns_value()) critic_.update();
+    clock.mark(&PhaseSeconds::optimiser);
+    tape_.clear();  // here rather than in the next step: it gathers the memory that has been added in this one
+    ++iteration_;
+    IterationReport report{.iteration = iteration_,
+                           .trajectories = batch_.trajectories(),
+                           .transitions = batch_.num_steps(),
+                           .distinct_states = batch_.table().rows(),
+                           .loss = advantages_.mean_total(),
+                           .log_z = log_z_.value(),
+                           .value_loss = value_loss,
+                           .seconds = seconds_.total() - seconds_before};
+    if constexpr (requires { update_.report().kl; }) {
+      report.trust_region_step = update_.report().step;
+      report.trust_region_kl = update_.report().kl;
+      report.expected_improvement = update_.report().expected_improvement;
+    }
+    return report;
+  }
+  void forget_gradients() {
+    visit_parameters(forward_.policy(), [](auto& p) { p.zero_grad(); });
+    adam_.zero_gradients();
+    critic_.zero_gradients();
+    tape_.clear();
+  }
+
   /// Costs, values and advantages of a batch on which the forward policy is evaluated.
   void evaluate(Batch<E>& batch) {
     batch.compute_rewards();
@@ -260,37 +307,42 @@ class PolicyGradientTrainer {
 };
 
 /// Policy gradients for the forward policy with a policy-dependent reward of your own (see PolicyDependentReward).
-template <class E, class Forward, class Backward, class Value, class Reward>
-auto policy_gradient_trainer(const E& env, Forward& forward, Backward& backward, Value& critic,
+template <class E, class Forward, class Backward, FunctionOrAbsent Value, class Reward>
+auto policy_gradient_trainer(E&& env, Forward&& forward, Backward&& backward, Value&& critic,
                              const PolicyGradientOptions& options, Reward reward) {
-  static_assert(check_trained_policy<Forward>());
-  using T = typename Forward::Scalar;
-  return PolicyGradientTrainer<E, Forward, Backward, Value, Reward>(
-      env, forward, backward, critic, std::move(reward),
-      AdamUpdate<T>(forward.parameters(), {.learning_rate = options.learning_rate}), options);
+  if constexpr (check_trainer_arguments<E, Forward, Backward, Value>()) {
+    using T = typename std::remove_reference_t<Forward>::Scalar;
+    return PolicyGradientTrainer<std::remove_cvref_t<E>, std::remove_reference_t<Forward>,
+                                 std::remove_cvref_t<Backward>, std::remove_reference_t<Value>, Reward>(
+        env, forward, backward, critic, std::move(reward),
+        AdamUpdate<T>(forward.parameters(), {.learning_rate = options.learning_rate}), options);
+  }
 }
 /// The same with R_F (RL-U with a uniform backward policy).
-template <class E, class Forward, class Backward, class Value>
-auto policy_gradient_trainer(const E& env, Forward& forward, Backward& backward, Value& critic,
+template <class E, class Forward, class Backward, FunctionOrAbsent Value>
+auto policy_gradient_trainer(E&& env, Forward&& forward, Backward&& backward, Value&& critic,
                              const PolicyGradientOptions& options = {}) {
-  return policy_gradient_trainer(env, forward, backward, critic, options,
+  return policy_gradient_trainer(std::forward<E>(env), std::forward<Forward>(forward), std::forward<Backward>(backward),
+                                 std::forward<Value>(critic), options,
                                  ForwardReward{.log_reward_floor = options.log_reward_floor});
 }
 /// The same without a value function, for the other baselines. Throws std::invalid_argument for Baseline::learned.
 template <class E, class Forward, class Backward>
-auto policy_gradient_trainer(const E& env, Forward& forward, Backward& backward, const PolicyGradientOptions& options) {
-  Absent no_value;
-  return policy_gradient_trainer(env, forward, backward, no_value, options);
+auto policy_gradient_trainer(E&& env, Forward&& forward, Backward&& backward, const PolicyGradientOptions& options) {
+  return policy_gradient_trainer(std::forward<E>(env), std::forward<Forward>(forward), std::forward<Backward>(backward),
+                                 Absent{}, options);
 }
 /// The same with natural-gradient steps inside a trust region (RL-T).
-template <class E, class Forward, class Backward, class Value>
-auto trust_region_trainer(const E& env, Forward& forward, Backward& backward, Value& critic,
+template <class E, class Forward, class Backward, FunctionOrAbsent Value>
+auto trust_region_trainer(E&& env, Forward&& forward, Backward&& backward, Value&& critic,
                           const PolicyGradientOptions& options = {}, const TrustRegionOptions& region = {}) {
-  static_assert(check_trained_policy<Forward>());
-  using Update = TrustRegionUpdate<typename Forward::Scalar>;
-  return PolicyGradientTrainer<E, Forward, Backward, Value, ForwardReward, Update>(
-      env, forward, backward, critic, ForwardReward{.log_reward_floor = options.log_reward_floor},
-      Update(forward.parameters(), region), options);
+  if constexpr (check_trainer_arguments<E, Forward, Backward, Value>()) {
+    using Update = TrustRegionUpdate<typename std::remove_reference_t<Forward>::Scalar>;
+    return PolicyGradientTrainer<std::remove_cvref_t<E>, std::remove_reference_t<Forward>,
+                                 std::remove_cvref_t<Backward>, std::remove_reference_t<Value>, ForwardReward, Update>(
+        env, forward, backward, critic, ForwardReward{.log_reward_floor = options.log_reward_floor},
+        Update(forward.parameters(), region), options);
+  }
 }
 
 }  // namespace gfn

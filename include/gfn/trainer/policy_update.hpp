@@ -64,7 +64,7 @@ struct TrustRegionReport {
 ///
 /// it solves F s = g by conjugate gradients, and tries θ' = θ − 2⁻ᵏ β s, β = √(2δ / s·g), for k = 0, 1, … until L has
 /// become smaller and K(θ') ≤ δ: the same K in the model and in the test. If no step will do, or the curvature is not
-/// positive, the parameters stay, and the report says so.
+/// positive, the parameters stay, and the report says so; they stay too where something is thrown on the way.
 template <class T>
 class TrustRegionUpdate {
  public:
@@ -76,6 +76,7 @@ class TrustRegionUpdate {
             options.conjugate_gradient.damping, ", a number that is not negative is needed");
     require(options.conjugate_gradient.iterations >= 1, "conjugate gradients: ", options.conjugate_gradient.iterations,
             " iterations, at least 1 is needed");
+    parameters.mark_in_use();
     require(options.halvings >= 0, "halvings is ", options.halvings, ", at least 0 is needed");
   }
 
@@ -84,8 +85,15 @@ class TrustRegionUpdate {
                   std::span<const double> advantage) {
     report_ = {};
     const double slope = solve(tape, policy, batch);
-    if (std::isfinite(slope) && slope > 0)
-      search(tape, policy, batch, advantage, std::sqrt(2 * options_.max_kl / slope));
+    if (std::isfinite(slope) && slope > 0) {
+      old_value_ = parameters_->value();
+      try {
+        search(tape, policy, batch, advantage, std::sqrt(2 * options_.max_kl / slope));
+      } catch (...) {
+        parameters_->modify() = old_value_;
+        throw;
+      }
+    }
     parameters_->zero_grad();
   }
   const TrustRegionReport& report() const { return report_; }
@@ -122,7 +130,6 @@ class TrustRegionUpdate {
   void search(Tape<T>& tape, PolicyEvaluation<T, P, E>& policy, const Batch<E>& batch,
               std::span<const double> advantage, double full_step) {
     const Var<T> log_p = policy.record_rows(tape);
-    old_value_ = parameters_->value();
     const In<T> old_log_p = tape.constant(log_p.value()).value();
     const double expected = full_step * ConjugateGradient<T>::dot(solver_.solution(), gradient_);
     double fraction = 1;

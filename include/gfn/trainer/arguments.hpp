@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <concepts>
+#include <type_traits>
+
+#include <gfn/core/error.hpp>
+#include <gfn/environment/concepts.hpp>
+#include <gfn/environment/traits.hpp>
+#include <gfn/objective/concepts.hpp>
+#include <gfn/policy/concepts.hpp>
+#include <gfn/rollout/batch.hpp>
+
+// What the functions that make trainers ask of their arguments. A function takes them by forwarding references, so that
+// a temporary can be told from what lasts, and begins with one of the checks below: where it fails, the compiler says one
+// sentence, and nothing else is instantiated.
+
+namespace gfn {
+
+namespace detail {
+
+/// An argument that lasts as long as its name: what a trainer may refer to. Uniform policies are copied.
+template <class Argument>
+inline constexpr bool lasts = std::is_lvalue_reference_v<Argument> || UniformPolicyLike<std::remove_cvref_t<Argument>>;
+
+template <class Function>
+struct ScalarOf {
+  using type = void;
+};
+template <class Function>
+  requires requires { typename Function::Scalar; }
+struct ScalarOf<Function> {
+  using type = typename Function::Scalar;
+};
+
+/// Whether all that compute in a scalar compute in the same; those without one do not count.
+template <class First, class... Rest>
+consteval bool one_scalar() {
+  using T = typename ScalarOf<First>::type;
+  return ((std::is_void_v<typename ScalarOf<Rest>::type> || std::is_same_v<typename ScalarOf<Rest>::type, T>)&&...);
+}
+
+}  // namespace detail
+
+/// A state function in the place of a value or a flow, or nothing in it: what tells it from options in an overload.
+template <class F>
+concept FunctionOrAbsent = std::same_as<std::remove_cvref_t<F>, Absent> || requires(std::remove_cvref_t<F>& f) {
+  f.parameters();
+};
+
+/// One sentence at compile time, and false, for an environment that is a temporary or no Environment.
+template <class E>
+consteval bool check_kept_environment() {
+  static_assert(std::is_lvalue_reference_v<E>,
+                "the environment is referred to, not copied: a temporary would be gone after this line, so give it a "
+                "name");
+  return check_environment_concept<std::remove_cvref_t<E>>() && std::is_lvalue_reference_v<E>;
+}
+
+/// The same for a policy or another function of states of that environment.
+template <class Function, class E>
+consteval bool check_kept_function() {
+  using F = std::remove_reference_t<Function>;
+  static_assert(detail::lasts<Function>,
+                "policies, flows and values are referred to, not copied: a temporary would be gone after this line, so "
+                "give it a name");
+  static_assert(!std::is_const_v<F> || UniformPolicyLike<F>,
+                "policies, flows and values are trained, and must not be const");
+  if constexpr (detail::lasts<Function> && (!std::is_const_v<F> || UniformPolicyLike<F>))
+    return check_policy_concept<F, StateOf<std::remove_cvref_t<E>>>();
+  else
+    return false;
+}
+
+/// The same for all that is given to a trainer: environment, forward policy, backward policy, and values or flows, each
+/// of which may be Absent.
+template <class E, class Forward, class Backward, class... Functions>
+consteval bool check_trainer_arguments() {
+  if constexpr (!check_kept_environment<E>()) {
+    return false;
+  } else if constexpr (!check_trained_policy<std::remove_cvref_t<Forward>>()) {
+    return false;
+  } else {
+    constexpr bool one_scalar = detail::one_scalar<std::remove_cvref_t<Forward>, std::remove_cvref_t<Backward>,
+                                                   std::remove_cvref_t<Functions>...>();
+    static_assert(one_scalar, "all networks of a trainer compute in one scalar type: float and double can't be mixed");
+    constexpr auto kept = []<class F>(std::type_identity<F>) {
+      if constexpr (std::is_same_v<std::remove_cvref_t<F>, Absent>)
+        return true;
+      else
+        return check_kept_function<F, E>();
+    };
+    return one_scalar && kept(std::type_identity<Forward>{}) && kept(std::type_identity<Backward>{}) &&
+           (kept(std::type_identity<Functions>{}) && ... && true);
+  }
+}
+
+/// One sentence at compile time, and false, for a backward policy that coupled training can't train.
+template <class Backward>
+consteval bool check_trained_backward_policy() {
+  static_assert(!UniformPolicyLike<Backward>,
+                "CoupledTrainer: the backward policy is trained, and must have parameters (not the uniform one)");
+  return !UniformPolicyLike<Backward>;
+}
+
+/// The same for all that is given to a trainer of both policies.
+template <class E, class Forward, class Backward, class... Functions>
+consteval bool check_coupled_arguments() {
+  if constexpr (check_trained_backward_policy<std::remove_cvref_t<Backward>>())
+    return check_trainer_arguments<E, Forward, Backward, Functions...>();
+  else
+    return false;
+}
+
+namespace detail {
+
+/// Throws std::invalid_argument for a batch of another environment than the trainer's, and for one of no trajectories.
+template <class E>
+void require_batch(const Batch<E>& batch, const E& env) {
+  require(&batch.environment() == &env,
+          "the batch was made for another environment than the trainer's (batches know "
+          "theirs by its address, so a copy is another one)");
+  require(batch.trajectories() >= 1, "a batch of no trajectories: there is nothing to learn from");
+}
+
+/// Calls clean_up() and goes on with the exception where body() throws: what a trainer's steps run in.
+template <class Body, class CleanUp>
+auto guarded(const Body& body, const CleanUp& clean_up) {
+  try {
+    return body();
+  } catch (...) {
+    clean_up();
+    throw;
+  }
+}
+
+}  // namespace detail
+
+}  // namespace gfn
