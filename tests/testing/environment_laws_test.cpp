@@ -564,6 +564,23 @@ TEST_CASE("the report counts what the examination has met") {
     CHECK(grid.example == std::pair<std::string, std::string>());
     CHECK(text(grid).find(", equal encodings: 0, look-alikes: 0") == text(grid).size() - 36);
   }
+  SECTION("states that are bools") {
+    struct Switch {
+      using State = bool;
+      State initial_state() const { return false; }
+      int num_actions() const { return 1; }
+      void legal_actions(const State& s, Mask legal) const { legal[0] = !s; }
+      bool can_exit(const State&) const { return true; }
+      void apply(State& s, Action) const { s = true; }
+      double log_reward(const State&) const { return 0; }
+      int num_features() const { return 1; }
+      void encode(const State&, Features) const {}
+    };
+    const auto both = report(Switch(), 10);
+    CHECK(both.states == 2);
+    CHECK(both.equal_encodings == 1);
+    CHECK(both.example == std::pair<std::string, std::string>("0", "1"));
+  }
   SECTION("states without a hash") {
     const auto bits = report(Bits{.length = 3}, 100);
     CHECK(bits.states == 1 + 2 + 4 + 8);

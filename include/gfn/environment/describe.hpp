@@ -113,8 +113,8 @@ std::string describe(const T& x) {
   }
 }
 
-/// Whether describe tells a T from others. It does not where it would have to say of a T, or of what a T holds, that it
-/// can't be printed; such a state is better named by describe_actions.
+/// False where describe would say of a T, or of the elements of a T, that it can't be printed. Such a state is better
+/// named by describe_actions.
 template <class T>
 inline constexpr bool is_describable = detail::has_description<std::remove_cvref_t<T>>();
 

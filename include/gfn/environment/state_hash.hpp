@@ -158,8 +158,8 @@ template <class... Members>
 }
 
 /// Whether the states of E can be hashed: by `env.hash(s)`, by std::hash, or by the library: ranges, pairs, tuples and
-/// optionals of what can be hashed, and trivially copyable types without padding or floating-point members. States without a hash
-/// are never grouped: slower, still correct.
+/// optionals of what can be hashed, and trivially copyable types without padding or floating-point members. States
+/// without a hash are never grouped: slower, still correct.
 template <class E>
 inline constexpr bool has_state_hash = member::hash<E> || detail::has_value_hash<StateOf<E>>();
 

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <ostream>
 #include <span>
@@ -34,11 +35,11 @@ struct EnvironmentLawOptions {
 
 /// What the examination of a sound environment has met.
 ///
-/// States that a network can't tell apart are no error, but what it learns at one of them it does at all. Two counts
-/// say how many pairs of distinct states have equal encodings: of all of them, which are one to a state flow or a value
-/// function; and of look-alikes, which have the same legal moves and the same exit too, two legal choices at least, so
-/// that a forward policy must choose alike at both. (Where the legal choices differ, they tell two states apart in
-/// part; where there is only one, nothing is to be learned.)
+/// States that a network can't tell apart are no error, but what it learns at one of them it does at all. Two numbers
+/// count pairs of distinct states with equal encodings. equal_encodings counts all of them: they are one state to a
+/// state flow and to a value function. look_alikes counts those with the same legal moves and exit too, two choices at
+/// least: a forward policy must choose alike at both. (Legal choices that differ tell two states apart, though not
+/// always enough; a single choice asks nothing of a policy.)
 struct EnvironmentLawReport {
   int walks = 0;                     ///< walks from the initial state to an exit
   int longest_walk = 0;              ///< moves in the longest walk, there or back
@@ -121,7 +122,7 @@ class MetStates {
   }
 
  private:
-  std::vector<State> states_;
+  std::deque<State> states_;               // a vector would have no references to states that are bools
   std::vector<std::vector<Action>> ways_;  // kept only where the states can't be described
   HashIndex index_;
 };
