@@ -7,8 +7,11 @@
 #include <limits>
 #include <ostream>
 #include <span>
+#include <sstream>
 #include <stdexcept>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "catch.hpp"
 #include "environment/environments.hpp"
@@ -138,6 +141,47 @@ struct Line {
   void apply(State& s, Action) const { ++s; }
   double log_reward(const State&) const { return 0; }
 };
+
+/// 0 or 1 is appended, until there are `length` of them. The states have no hash, and can't be printed.
+struct Bits {
+  struct State {
+    std::vector<int> bits;
+    bool operator==(const State&) const = default;
+  };
+  int length = 2;
+
+  State initial_state() const { return {}; }
+  int num_actions() const { return 2; }
+  void legal_actions(const State& s, Mask legal) const { legal[0] = legal[1] = !can_exit(s); }
+  bool can_exit(const State& s) const { return static_cast<int>(s.bits.size()) == length; }
+  void apply(State& s, Action a) const { s.bits.push_back(a); }
+  void legal_undos(const State& s, Mask legal) const {
+    for (int a = 0; a < 2; ++a) legal[a] = !s.bits.empty() && s.bits.back() == a;
+  }
+  void undo(State& s, Action) const { s.bits.pop_back(); }
+  double log_reward(const State&) const { return 0; }
+};
+
+/// Encodes how many bits there are and, where `first`, the first of them.
+struct EncodedBits : Bits {
+  bool first = false;
+  int num_features() const { return 2; }
+  void encode(const State& s, Features out) const {
+    out.value(0, static_cast<double>(s.bits.size()));
+    if (first && !s.bits.empty()) out.value(1, s.bits[0]);
+  }
+};
+
+template <class E>
+gfn::testing::EnvironmentLawReport report(const E& env, int walks) {
+  return gfn::testing::check_environment_laws(env, gfn::Random(1), {.walks = walks});
+}
+
+std::string text(const gfn::testing::EnvironmentLawReport& report) {
+  std::ostringstream out;
+  out << report;
+  return out.str();
+}
 
 }  // namespace
 
@@ -485,5 +529,117 @@ TEST_CASE("undo and apply invert each other") {
       Action forward_action(const State&, Action) const { return 0; }
     };
     CHECK(law(Broken()) == "backward_action inverts forward_action");
+  }
+}
+
+TEST_CASE("the report counts what the examination has met") {
+  SECTION("there and back along a chain") {
+    // Each walk there tries 2 moves at 0 and at 1, and 2 undos at 1 and at 2; back, 2 moves at 1, and the same undos.
+    const auto chain = report(ParallelChain(), 3);
+    CHECK(chain.walks == 3);
+    CHECK(chain.longest_walk == 2);
+    CHECK(chain.states == 3);
+    CHECK(chain.terminal_states == 1);
+    CHECK(chain.moves == 3 * 6);
+    CHECK(chain.undos == 3 * 8);
+    CHECK(!chain.encoded);
+    CHECK(text(chain) ==
+          "walks: 3, longest walk: 2, states: 3, terminal states: 1, moves: 18, undos: 24, no encodings");
+  }
+  SECTION("forward only") {
+    const auto line = report(Line(), 2);  // the second walk takes all moves that there are
+    CHECK(line.longest_walk == 9);
+    CHECK(line.states == 10);
+    CHECK(line.terminal_states == 5);
+    CHECK(line.undos == 0);
+  }
+  SECTION("a grid, of which every cell is encoded by itself") {
+    const auto grid = report(Grid(), 100);
+    CHECK(grid.longest_walk == 4);
+    CHECK(grid.states == 9);
+    CHECK(grid.terminal_states == 9);
+    CHECK(grid.encoded);
+    CHECK(grid.equal_encodings == 0);
+    CHECK(grid.look_alikes == 0);
+    CHECK(grid.example == std::pair<std::string, std::string>());
+    CHECK(text(grid).find(", equal encodings: 0, look-alikes: 0") == text(grid).size() - 36);
+  }
+  SECTION("states that are bools") {
+    struct Switch {
+      using State = bool;
+      State initial_state() const { return false; }
+      int num_actions() const { return 1; }
+      void legal_actions(const State& s, Mask legal) const { legal[0] = !s; }
+      bool can_exit(const State&) const { return true; }
+      void apply(State& s, Action) const { s = true; }
+      double log_reward(const State&) const { return 0; }
+      int num_features() const { return 1; }
+      void encode(const State&, Features) const {}
+    };
+    const auto both = report(Switch(), 10);
+    CHECK(both.states == 2);
+    CHECK(both.equal_encodings == 1);
+    CHECK(both.example == std::pair<std::string, std::string>("0", "1"));
+  }
+  SECTION("states without a hash") {
+    const auto bits = report(Bits{.length = 3}, 100);
+    CHECK(bits.states == 1 + 2 + 4 + 8);
+    CHECK(bits.terminal_states == 8);
+  }
+}
+
+TEST_CASE("the report counts states that look alike to a network") {
+  SECTION("two states, with the same legal choices") {
+    struct Blurred : Grid {  // takes (0, 1) for (1, 0)
+      void encode(const State& s, Features out) const {
+        if (s.x + s.y == 1) return out.value(0, 1);
+        Grid::encode(s, out);
+      }
+    };
+    const auto grid = report(Blurred(), 100);
+    CHECK(grid.states == 9);
+    CHECK(grid.equal_encodings == 1);
+    CHECK(grid.look_alikes == 1);
+    CHECK((grid.example == std::pair<std::string, std::string>("(0, 1)", "(1, 0)") ||
+           grid.example == std::pair<std::string, std::string>("(1, 0)", "(0, 1)")));
+    CHECK(text(grid).find(", equal encodings: 1, look-alikes: 1 (as (") != std::string::npos);
+  }
+  SECTION("two states, of which one has more legal choices than the other") {
+    struct Blurred : Grid {  // takes (0, 2) for (0, 0)
+      void encode(const State& s, Features out) const {
+        if (!(s == State{0, 2})) Grid::encode(s, out);
+      }
+    };
+    const auto grid = report(Blurred(), 100);
+    CHECK(grid.equal_encodings == 1);
+    CHECK(grid.look_alikes == 0);
+    CHECK(grid.example == std::pair<std::string, std::string>("(0, 0)", "(0, 2)"));
+  }
+  SECTION("groups, of states named by the actions that lead to them") {
+    // Of length 1, 2, 3 there are 2, 4, 8 words. Those of length 3 can do nothing but exit.
+    const auto bits = report(EncodedBits{{.length = 3}}, 100);
+    CHECK(bits.states == 15);
+    CHECK(bits.equal_encodings == 1 + 6 + 28);
+    CHECK(bits.look_alikes == 1 + 6);
+    const std::string start = "the state that the action ";
+    CHECK((bits.example == std::pair(start + "0 leads to", start + "1 leads to") ||
+           bits.example == std::pair(start + "1 leads to", start + "0 leads to")));
+    // One of each length that begins with 0, and one that begins with 1.
+    const auto first = report(EncodedBits{{.length = 3}, true}, 100);
+    CHECK(first.equal_encodings == 2 * (1 + 6));
+    CHECK(first.look_alikes == 2);
+  }
+  SECTION("zeros, named or not, and sums are one encoding") {
+    struct Blurred : Grid {
+      void encode(const State& s, Features out) const {
+        if (s == State{0, 1}) return out.value(2, -0.0);
+        if (s == State{1, 0}) return;
+        Grid::encode(s, out);
+        out.one(2);
+        if (s == State{1, 1}) return out.one(2);
+        if (s == State{1, 2}) out.value(1, -1.0), out.value(2, 1.0);
+      }
+    };
+    CHECK(report(Blurred(), 100).equal_encodings == 2);
   }
 }

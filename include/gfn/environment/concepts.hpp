@@ -156,7 +156,7 @@ concept fitting_backward_map = backward_map<E> || !names_backward_map<E>;
 ///
 /// Rewards may come in batches, instead of or beside log_reward:
 /// `void log_rewards(std::span<const State>, std::span<double>) const`. Optional: `std::uint64_t hash(const State&)
-/// const`. Const members may be called from several threads at once. States form an acyclic graph.
+/// const`, see gfn::hash_of. Const members may be called from several threads at once. States form an acyclic graph.
 template <class E>
 concept ForwardEnvironment = member::copyable_state<E> && member::comparable_state<E> && member::initial_state<E> &&
     member::num_actions<E> && member::legal_actions<E> && member::can_exit<E> && member::apply<E> &&

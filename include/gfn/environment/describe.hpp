@@ -5,10 +5,14 @@
 #include <cstring>
 #include <ostream>
 #include <ranges>
+#include <span>
 #include <sstream>
 #include <string>
 #include <tuple>
 #include <type_traits>
+#include <utility>
+
+#include <gfn/core/action.hpp>
 
 namespace gfn {
 
@@ -59,6 +63,28 @@ std::string describe_bytes(const T& x) {
   return text;
 }
 
+template <class T>
+constexpr bool has_description();
+
+template <class T, std::size_t... I>
+constexpr bool has_tuple_description(std::index_sequence<I...>) {
+  return (has_description<std::remove_cvref_t<std::tuple_element_t<I, T>>>() && ...);
+}
+
+/// The cases of describe, in its order.
+template <class T>
+constexpr bool has_description() {
+  if constexpr (streamable<T> || std::is_enum_v<T>) {
+    return true;
+  } else if constexpr (std::ranges::input_range<const T>) {
+    return has_description<std::ranges::range_value_t<T>>();
+  } else if constexpr (tuple_like<T>) {
+    return has_tuple_description<T>(std::make_index_sequence<std::tuple_size_v<T>>{});
+  } else {
+    return std::is_trivially_copyable_v<T>;
+  }
+}
+
 }  // namespace detail
 
 /// A state as text, for messages: by its operator<<, else element by element, else as bytes. Small integers are
@@ -85,6 +111,23 @@ std::string describe(const T& x) {
   } else {
     return "a state that can't be printed (no operator<<)";
   }
+}
+
+/// False where describe would say of a T, or of the elements of a T, that it can't be printed. Such a state is better
+/// named by describe_actions.
+template <class T>
+inline constexpr bool is_describable = detail::has_description<std::remove_cvref_t<T>>();
+
+/// A state as text, for messages, by the actions that lead to it from the initial state, without the exit.
+inline std::string describe_actions(std::span<const Action> actions) {
+  if (actions.empty()) return "the initial state";
+  std::string text = actions.size() == 1 ? "the state that the action " : "the state that the actions ";
+  const char* separator = "";
+  for (const Action action : actions) {
+    text += separator + std::to_string(action);
+    separator = ", ";
+  }
+  return text + (actions.size() == 1 ? " leads to" : " lead to");
 }
 
 }  // namespace gfn

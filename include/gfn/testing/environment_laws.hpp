@@ -5,14 +5,18 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <deque>
+#include <map>
 #include <ostream>
 #include <span>
+#include <string>
 #include <utility>
 #include <vector>
 
 #include <gfn/core/action.hpp>
 #include <gfn/core/aligned_buffer.hpp>
 #include <gfn/core/error.hpp>
+#include <gfn/core/hash_index.hpp>
 #include <gfn/core/mask.hpp>
 #include <gfn/core/random.hpp>
 #include <gfn/core/sparse_rows.hpp>
@@ -28,6 +32,37 @@ struct EnvironmentLawOptions {
   int max_steps = 10000;     ///< no walk may be longer
   int moves_per_state = 16;  ///< moves, and undos, tried at each state on the way; drawn at random where more are legal
 };
+
+/// What the examination of a sound environment has met.
+///
+/// States that a network can't tell apart are no error, but what it learns at one of them it does at all. Two numbers
+/// count pairs of distinct states with equal encodings. equal_encodings counts all of them: they are one state to a
+/// state flow and to a value function. look_alikes counts those with the same legal moves and exit too, two choices at
+/// least: a forward policy must choose alike at both. (Legal choices that differ tell two states apart, though not
+/// always enough; a single choice asks nothing of a policy.)
+struct EnvironmentLawReport {
+  int walks = 0;                     ///< walks from the initial state to an exit
+  int longest_walk = 0;              ///< moves in the longest walk, there or back
+  int states = 0;                    ///< distinct states that the walks have passed, the initial state included
+  int terminal_states = 0;           ///< those of them that can exit
+  std::int64_t moves = 0;            ///< moves tried: some or all at each state on each walk, the same ones repeatedly
+  std::int64_t undos = 0;            ///< undos tried in the same way
+  bool encoded = false;              ///< whether the environment has encodings; without, the pairs are not counted
+  std::int64_t equal_encodings = 0;  ///< pairs of distinct states with equal encodings
+  std::int64_t look_alikes = 0;      ///< those of them with the same legal choices, two at least
+  /// Two look-alikes, or where there are none two states with equal encodings, described; empty where there are none.
+  std::pair<std::string, std::string> example;
+};
+
+/// Writes the counts as one line.
+inline std::ostream& operator<<(std::ostream& out, const EnvironmentLawReport& report) {
+  out << "walks: " << report.walks << ", longest walk: " << report.longest_walk << ", states: " << report.states
+      << ", terminal states: " << report.terminal_states << ", moves: " << report.moves << ", undos: " << report.undos;
+  if (!report.encoded) return out << ", no encodings";
+  out << ", equal encodings: " << report.equal_encodings << ", look-alikes: " << report.look_alikes;
+  if (report.equal_encodings > 0) out << " (as " << report.example.first << " and " << report.example.second << ")";
+  return out;
+}
 
 namespace detail {
 
@@ -65,6 +100,48 @@ inline bool nearly_equal(double a, double b) {
   return a == b || (std::isfinite(a) && std::abs(a - b) <= 1e-6 * std::max(1.0, std::abs(a)));
 }
 
+/// Distinct states, numbered as they are met.
+template <class State>
+class MetStates {
+ public:
+  /// Takes s, to which the actions `way` lead, under a hash that equal states share. False where it is known already.
+  bool add(const State& s, std::uint64_t hash, const std::vector<Action>& way) {
+    if (index_.find_or_insert(hash, size(), [&](int row) { return state(row) == s; }) != none) return false;
+    states_.push_back(s);
+    if constexpr (!is_describable<State>) ways_.push_back(way);
+    return true;
+  }
+  int size() const { return static_cast<int>(states_.size()); }
+  const State& state(int row) const { return states_[static_cast<std::size_t>(row)]; }
+  std::string text(int row) const {
+    if constexpr (is_describable<State>) {
+      return describe(state(row));
+    } else {
+      return describe_actions(ways_[static_cast<std::size_t>(row)]);
+    }
+  }
+
+ private:
+  std::deque<State> states_;               // a vector would have no references to states that are bools
+  std::vector<std::vector<Action>> ways_;  // kept only where the states can't be described
+  HashIndex index_;
+};
+
+/// The number of pairs within groups of states, and the first of them.
+struct PairCount {
+  std::int64_t pairs = 0;
+  int first = none;
+  int second = none;
+
+  void add_group(const std::vector<int>& rows) {
+    const auto size = static_cast<std::int64_t>(rows.size());
+    pairs += size * (size - 1) / 2;
+    if (size < 2 || first != none) return;
+    first = rows[0];
+    second = rows[1];
+  }
+};
+
 template <class E>
 class EnvironmentLaws {
   using State = StateOf<E>;
@@ -73,7 +150,7 @@ class EnvironmentLaws {
   EnvironmentLaws(const E& env, const Random& random, const EnvironmentLawOptions& options)
       : env_(env), random_(random), options_(options), start_(env.initial_state()), sizes_(sizes()) {}
 
-  void check() {
+  EnvironmentLawReport check() {
     for (const int size : sizes_)
       if (size < 0) broken("the numbers of actions and features are fixed", start_, ": one of them is ", size);
     check_copy(start_);
@@ -86,6 +163,10 @@ class EnvironmentLaws {
       if constexpr (Environment<E>) walk_back(end, stream);
     }
     if constexpr (member::log_rewards<E>) check_batch();
+    report_.walks = options_.walks;
+    report_.states = met_.size();
+    if constexpr (EncodedEnvironment<E>) count_pairs();
+    return report_;
   }
 
  private:
@@ -95,6 +176,7 @@ class EnvironmentLaws {
     bool exit = false;
     bool operator==(const Masks&) const = default;
   };
+  using NonzeroFeatures = std::vector<std::pair<int, double>>;
 
   template <class... Parts>
   [[noreturn]] static void broken(const char* law, const State& s, const Parts&... parts) {
@@ -106,9 +188,11 @@ class EnvironmentLaws {
   /// Walks at random to an exit, by way of moves only as long as there are any if `leave_late`.
   State walk(Stream& stream, bool leave_late) {
     std::vector<State> path{start_};
+    std::vector<Action> way;
     for (;;) {
       const State s = path.back();
       const Masks masks = check_state(s, stream);
+      meet(s, masks, way);
       const int choices = static_cast<int>(masks.moves.size()) + (masks.exit && !(leave_late && !masks.moves.empty()));
       const int choice = stream.below(choices);
       if (choice == static_cast<int>(masks.moves.size())) return s;
@@ -120,6 +204,7 @@ class EnvironmentLaws {
       if (std::find(path.begin(), path.end(), next) != path.end())
         broken("no state repeats along a walk", s, ", action ", a, " leads back to ", describe(next));
       path.push_back(std::move(next));
+      way.push_back(a);
     }
   }
 
@@ -143,14 +228,61 @@ class EnvironmentLaws {
   /// Takes the moves, the last one first, from the initial state, past the states met on the way back.
   void retrace(const std::vector<State>& met, const std::vector<Action>& moves) {
     State s = start_;
+    std::vector<Action> way;
     for (std::size_t i = moves.size(); i-- > 0;) {
       const State before = s;
       env_.apply(s, moves[i]);
+      way.push_back(moves[i]);
       if (!(s == met[i]))
         broken("the moves of a backward walk lead forth by its states", before, ", action ", moves[i], " leads to ",
                describe(s), ", and not to ", describe(met[i]), " as on the way back");
       check_equal(met[i], s, {"there from the initial state by action ", moves[i]});
+      meet(met[i], masks_of(met[i]), way);
     }
+  }
+
+  // ---- the report
+
+  /// Counts s, to which the actions `way` lead from the initial state.
+  void meet(const State& s, const Masks& masks, const std::vector<Action>& way) {
+    report_.longest_walk = std::max(report_.longest_walk, static_cast<int>(way.size()));
+    // All that equal states have in common, as they may have no hash.
+    std::uint64_t hash = hash_of(masks.moves, masks.undos, masks.exit);
+    if constexpr (has_state_hash<E>) hash = hash_of(hash, hash_state(env_, s));
+    NonzeroFeatures features;
+    if constexpr (EncodedEnvironment<E>) features = nonzero_features(s);
+    const int row = met_.size();
+    if (!met_.add(s, hash_of(hash, features), way)) return;
+    if (masks.exit) ++report_.terminal_states;
+    if constexpr (EncodedEnvironment<E>) rows_by_features_[std::move(features)].push_back(row);
+  }
+
+  NonzeroFeatures nonzero_features(const State& s) {
+    const std::vector<double> features = encoding_of(s);
+    NonzeroFeatures nonzero;
+    for (std::size_t i = 0; i < features.size(); ++i)
+      if (features[i] != 0) nonzero.emplace_back(static_cast<int>(i), features[i]);
+    return nonzero;
+  }
+
+  void count_pairs() {
+    PairCount equal_encodings;
+    PairCount look_alikes;
+    for (const auto& [features, rows] : rows_by_features_) {
+      if (rows.size() == 1) continue;
+      equal_encodings.add_group(rows);
+      std::map<std::pair<std::vector<int>, bool>, std::vector<int>> rows_by_choices;
+      for (const int row : rows) {
+        const Masks masks = masks_of(met_.state(row));
+        if (masks.moves.size() + masks.exit >= 2) rows_by_choices[{masks.moves, masks.exit}].push_back(row);
+      }
+      for (const auto& [choices, alike] : rows_by_choices) look_alikes.add_group(alike);
+    }
+    report_.encoded = true;
+    report_.equal_encodings = equal_encodings.pairs;
+    report_.look_alikes = look_alikes.pairs;
+    const PairCount& shown = look_alikes.pairs > 0 ? look_alikes : equal_encodings;
+    if (shown.pairs > 0) report_.example = {met_.text(shown.first), met_.text(shown.second)};
   }
 
   // ---- one state
@@ -254,6 +386,7 @@ class EnvironmentLaws {
   // ---- one edge
 
   void check_move(const State& s, Action a) {
+    ++report_.moves;
     State child = s;
     env_.apply(child, a);
     State again = s;
@@ -280,6 +413,7 @@ class EnvironmentLaws {
   }
 
   void check_undo(const State& s, Action b) requires Environment<E> {
+    ++report_.undos;
     State parent = s;
     env_.undo(parent, b);
     State again = s;
@@ -366,6 +500,9 @@ class EnvironmentLaws {
   std::vector<State> ends_;  // distinct
   GuardedMask mask_;
   SparseRows encoded_;
+  MetStates<State> met_;
+  std::map<NonzeroFeatures, std::vector<int>> rows_by_features_;
+  EnvironmentLawReport report_;
 };
 
 }  // namespace detail
@@ -394,16 +531,21 @@ class EnvironmentLaws {
 /// States count as equal that compare so, however they were reached: by one move, by its undo, at the end of a walk
 /// back, or by the moves of that walk from the initial state. What a state keeps must not depend on the way to it.
 ///
-/// The concepts check an environment's spelling, this checks its meaning: call it in a test.
+/// The concepts check an environment's spelling, this checks its meaning: call it in a test. Returns what it has met; a
+/// caller may ignore it.
 template <class E>
-void check_environment_laws(const E& env, const Random& random = Random(), const EnvironmentLawOptions& options = {}) {
+EnvironmentLawReport check_environment_laws(const E& env, const Random& random = Random(),
+                                            const EnvironmentLawOptions& options = {}) {
   static_assert(check_forward_environment_concept<E>());
   if constexpr (member::names_undo<E>) static_assert(check_environment_concept<E>());
   if constexpr (member::names_encode<E>) static_assert(check_encoding_concept<E>());
   require(options.walks >= 1 && options.max_steps >= 0 && options.moves_per_state >= 0,
           "check_environment_laws: ", options.walks, " walks of at most ", options.max_steps, " steps with ",
           options.moves_per_state, " moves tried at each state, there must be at least 1 walk, and nothing negative");
-  if constexpr (ForwardEnvironment<E>) detail::EnvironmentLaws<E>(env, random, options).check();
+  if constexpr (ForwardEnvironment<E>)
+    return detail::EnvironmentLaws<E>(env, random, options).check();
+  else
+    return {};
 }
 
 }  // namespace gfn::testing
