@@ -21,10 +21,12 @@
 #include <gfn/ad/tape.hpp>
 #include <gfn/core/action.hpp>
 #include <gfn/core/aligned_buffer.hpp>
+#include <gfn/core/describe_to.hpp>
 #include <gfn/core/error.hpp>
 #include <gfn/core/hash_index.hpp>
 #include <gfn/core/log_space.hpp>
 #include <gfn/core/mask.hpp>
+#include <gfn/core/notice.hpp>
 #include <gfn/core/number.hpp>
 #include <gfn/core/random.hpp>
 #include <gfn/core/sparse_rows.hpp>
@@ -96,6 +98,7 @@
 #include <gfn/sampled/correlation.hpp>
 #include <gfn/sampled/likelihood.hpp>
 #include <gfn/sampled/objects.hpp>
+#include <gfn/trainer/arguments.hpp>
 #include <gfn/trainer/coupled_trainer.hpp>
 #include <gfn/trainer/munchausen_trainer.hpp>
 #include <gfn/trainer/objective_trainer.hpp>
@@ -103,5 +106,6 @@
 #include <gfn/trainer/policy_update.hpp>
 #include <gfn/trainer/progress.hpp>
 #include <gfn/trainer/report.hpp>
+#include <gfn/trainer/state_snapshot.hpp>
 #include <gfn/trainer/train.hpp>
 #include <gfn/version.hpp>

@@ -23,6 +23,7 @@
 #include <gfn/trainer/train.hpp>
 
 #include "catch.hpp"
+#include "messages.hpp"
 
 namespace fs = std::filesystem;
 
@@ -67,6 +68,13 @@ struct CoupledRun {
   gfn::NeuralFunction<T> backward_critic = gfn::mlp_value<T>(env, {.hidden = hidden}, random);
   decltype(gfn::coupled_trainer(env, forward, backward, critic, backward_critic)) trainer =
       gfn::coupled_trainer(env, forward, backward, critic, backward_critic);
+};
+
+struct OwnObjective {
+  template <class T, class Input>
+  gfn::Var<T> operator()(gfn::Tape<T>& tape, const Input& input) const {
+    return gfn::TrajectoryBalance{}(tape, input);
+  }
 };
 
 /// The grid and networks of the runs below.
@@ -142,13 +150,6 @@ std::string refusal(const fs::path& path, Run& run, std::string_view description
   FAIL("the checkpoint was taken");
   return "";
 }
-bool contains(const std::string& text, std::string_view part) {
-  INFO(text);
-  CHECK(text.find(part) != std::string::npos);
-  CHECK(text.find('\n') == std::string::npos);
-  return text.find(part) != std::string::npos;
-}
-
 void write(const fs::path& path, std::string_view content) { std::ofstream(path, std::ios::binary) << content; }
 
 /// The content with a checksum that fits.
@@ -247,7 +248,13 @@ TEST_CASE("a damaged checkpoint is refused, and changes nothing") {
     std::string bad = good;
     bad[16] = 9;
     write(path, bad);
-    CHECK(contains(refusal(path, reader), "has format version 9, this library reads 1"));
+    CHECK(contains(refusal(path, reader), "has format version 9; this library reads version 2"));
+  }
+  SECTION("one of gfn 0.1") {
+    std::string bad = good;
+    bad[16] = 1;
+    write(path, bad);
+    CHECK(contains(refusal(path, reader), "has format version 1, which gfn 0.1 wrote; this library reads version 2"));
   }
   SECTION("a size that cannot be, with a checksum that fits") {
     std::string bad = good;
@@ -276,7 +283,30 @@ TEST_CASE("a checkpoint of something else is refused with both values") {
   SECTION("another shape") {
     BalanceRun<float> reader(4, 15);
     const std::string message = refusal(path, reader, same);
-    CHECK(contains(message, "'hidden 1 weights' of 'forward policy' is 12 x 16 there, and 12 x 15 here"));
+    CHECK(contains(message,
+                   "'perceptron of 12 features, hidden layers 16 16 with ReLU' there, and 'perceptron of 12 features, "
+                   "hidden layers 15 16 with ReLU' here"));
+  }
+  SECTION("another activation") {
+    const gfn::HyperGrid env{{.dimension = 2, .side = 6}};
+    gfn::Random random(4);
+    auto forward = gfn::mlp_policy<float, gfn::Tanh>(env, {.hidden = {16, 16}}, random);
+    auto backward = gfn::mlp_backward<float>(env, {.hidden = {16, 16}}, random);
+    auto trainer = gfn::trajectory_balance_trainer(env, forward, backward);
+    const std::string message = message_of<gfn::Error>([&] { gfn::load_checkpoint(path, trainer, random, same); });
+    CHECK(contains(message, "with ReLU' there"));
+    CHECK(contains(message, "with tanh' here"));
+  }
+  SECTION("another objective on the same networks") {
+    BalanceRun<float> reader(4);
+    const auto refused = [&](auto&& trainer) {
+      return message_of<gfn::Error>([&] { gfn::load_checkpoint(path, trainer, reader.random, same); });
+    };
+    CHECK(contains(
+        refused(gfn::objective_trainer(reader.env, gfn::ModifiedDetailedBalance{}, reader.forward, reader.backward)),
+        "objective is 'trajectory balance' there, and 'modified detailed balance' here"));
+    CHECK(contains(refused(gfn::objective_trainer(reader.env, OwnObjective{}, reader.forward, reader.backward)),
+                   "objective is 'trajectory balance' there"));  // a type without a description is known by its name
   }
   SECTION("another scalar type") {
     BalanceRun<double> reader(4);

@@ -3,8 +3,10 @@
 
 #include <cmath>
 #include <concepts>
+#include <string>
 
 #include <gfn/ad/tape.hpp>
+#include <gfn/core/error.hpp>
 
 namespace gfn {
 
@@ -35,6 +37,7 @@ T slope(const F& f, [[maybe_unused]] const T& x, const T& y) {
 
 /// x.
 struct Identity {
+  static std::string description() { return "identity"; }
   template <class T>
   T value(T x) const {
     return x;
@@ -47,6 +50,7 @@ struct Identity {
 
 /// max(x, 0); the slope at 0 is 0. A NaN passes through.
 struct Relu {
+  static std::string description() { return "ReLU"; }
   template <class T>
   T value(T x) const {
     return x < T(0) ? T(0) : x;
@@ -60,6 +64,7 @@ struct Relu {
 /// x where it is positive, else negative_slope·x, with negative_slope ≥ 0.
 struct LeakyRelu {
   double negative_slope = 0.01;
+  std::string description() const { return detail::concatenate("leaky ReLU of slope ", negative_slope); }
   template <class T>
   T value(T x) const {
     return x > T(0) ? x : T(negative_slope) * x;
@@ -71,6 +76,7 @@ struct LeakyRelu {
 };
 
 struct Tanh {
+  static std::string description() { return "tanh"; }
   template <class T>
   T value(T x) const {
     return Eigen::numext::tanh(x);  // for float a rational function that compilers vectorise, for others std::tanh
@@ -82,6 +88,7 @@ struct Tanh {
 };
 
 struct Exp {
+  static std::string description() { return "exp"; }
   template <class T>
   T value(T x) const {
     using std::exp;

@@ -25,7 +25,7 @@ namespace detail {
 // A checkpoint is: the magic text, format version, length of the file, body, checksum of all before. Numbers have the
 // machine's byte order; on a machine of the other one the format version is not recognised.
 inline constexpr std::string_view checkpoint_magic = "gfn checkpoint\r\n";
-inline constexpr std::uint64_t checkpoint_version = 1;
+inline constexpr std::uint64_t checkpoint_version = 2;
 inline constexpr std::size_t checkpoint_header = checkpoint_magic.size() + 2 * sizeof(std::uint64_t);
 
 /// FNV-1a, 64 bits: every change of a single byte changes it.
@@ -41,6 +41,9 @@ std::string scalar_name() {
   const char* kind = std::is_floating_point_v<T> ? "float" : std::is_signed_v<T> ? "int" : "uint";
   return kind + std::to_string(8 * sizeof(T));
 }
+
+/// What stands for a scalar's name at a description: see describe_to.
+inline constexpr std::string_view description_kind = "description";
 
 /// An archive for `visit_state` that appends all it is shown to a text.
 class CheckpointWriter {
@@ -74,6 +77,11 @@ class CheckpointWriter {
     text(scalar_name<T>());
     number(count);
     bytes(data, count * sizeof(T));
+  }
+  void description(std::string_view name, std::string_view what) {
+    text(name);
+    text(description_kind);
+    text(what);
   }
 
  private:
@@ -132,6 +140,11 @@ class CheckpointReader {
     const std::string_view values = bytes(count, sizeof(T));
     if (changes_ && !values.empty()) std::memcpy(data, values.data(), values.size());
   }
+  void description(std::string_view name, std::string_view what) {
+    expect_entry(name, description_kind);
+    const std::string_view there = text();
+    if (there != what) refuse(name, " is '", there, "' there, and '", what, "' here");
+  }
 
   template <class... Parts>
   [[noreturn]] void refuse(const Parts&... parts) const {
@@ -141,10 +154,13 @@ class CheckpointReader {
  private:
   template <class T>
   void expect_entry(std::string_view name) {
+    expect_entry(name, scalar_name<T>());
+  }
+  void expect_entry(std::string_view name, std::string_view kind) {
     if (at_end()) refuse("it has no '", name, "'");
     name_ = text();
     if (name_ != name) refuse("it has '", name_, "' where '", name, "' belongs");
-    expect("the scalar type", text(), std::string_view(scalar_name<T>()));
+    expect("the scalar type", text(), kind);
   }
   template <class T>
   void expect(const char* what, const T& there, const std::type_identity_t<T>& here) const {
@@ -171,7 +187,8 @@ inline std::string_view checkpoint_body(const std::string& path, std::string_vie
   if (file.size() < checkpoint_header) fail("the checkpoint '", path, "' is cut off after ", file.size(), " bytes");
   const std::uint64_t version = number_at(checkpoint_magic.size());
   if (version != checkpoint_version)
-    fail("the checkpoint '", path, "' has format version ", version, ", this library reads ", checkpoint_version);
+    fail("the checkpoint '", path, "' has format version ", version, version == 1 ? ", which gfn 0.1 wrote" : "",
+         "; this library reads version ", checkpoint_version);
   const std::uint64_t length = number_at(checkpoint_magic.size() + sizeof version);
   if (file.size() != length || length < checkpoint_header + sizeof length)
     fail("the checkpoint '", path, "' has ", file.size(), " bytes, ", length, " were written",
@@ -227,9 +244,9 @@ void save_checkpoint(const std::filesystem::path& path, Trainer& trainer, const 
 /// Puts a trainer, the networks that it refers to and the generator into the state of a checkpoint, and returns the
 /// caller's numbers. Going on gives the same bits as not having stopped.
 ///
-/// Throws gfn::Error, with both values, for a file that is cut off or damaged, that is no checkpoint, or that was
-/// written under another description or with other networks, scalars or optimisers; everything is then as it was
-/// before.
+/// Throws gfn::Error, with both values, for a file that is cut off or damaged, that is no checkpoint or one of gfn 0.1,
+/// or that was written under another description, by another kind of trainer or objective, or with networks of other
+/// kinds, sizes or scalars (as far as they say what they are: see describe_to); everything is then as it was before.
 template <class Trainer>
 std::vector<double> load_checkpoint(const std::filesystem::path& path, Trainer& trainer, Random& random,
                                     std::string_view description = {}) {

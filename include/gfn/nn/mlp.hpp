@@ -13,6 +13,7 @@
 #include <gfn/ad/rows.hpp>
 #include <gfn/ad/sparse_affine.hpp>
 #include <gfn/ad/tape.hpp>
+#include <gfn/core/describe_to.hpp>
 #include <gfn/core/random.hpp>
 #include <gfn/core/sparse_rows.hpp>
 #include <gfn/core/state_block.hpp>
@@ -61,6 +62,12 @@ class Mlp {
   }
 
   int inputs() const { return inputs_; }
+  /// What the network is: "perceptron of 64 features, hidden layers 256 256 with ReLU".
+  std::string description() const {
+    std::string text = detail::concatenate("perceptron of ", inputs_, " features, hidden layers");
+    for (const Layer& layer : layers_) text += ' ' + std::to_string(width(layer.weights));
+    return layers_.empty() ? text + " none" : text + " with " + description_of(F{});
+  }
   int outputs(int head) const { return width(heads_[index(head)].weights); }
   Parameters<T>& parameters() { return parameters_; }
   const Parameters<T>& parameters() const { return parameters_; }

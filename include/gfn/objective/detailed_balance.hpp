@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <span>
+#include <string>
 
 #include <gfn/ad/arithmetic.hpp>
 #include <gfn/ad/elementwise.hpp>
@@ -23,6 +24,8 @@ namespace gfn {
 /// Holds for trajectories from any source. Needs both policies and a state flow; log Z is log F(s₀).
 struct DetailedBalance {
   double log_reward_floor = minus_infinity<>;  ///< log R is not taken below it; −∞: as it is
+
+  std::string description() const { return "detailed balance"; }
 
   template <class T, class Input>
     requires FlowInput<Input> Var<T>
@@ -64,6 +67,8 @@ struct DetailedBalance {
 /// are summed over a trajectory and averaged over trajectories. Throws gfn::Error for a state that cannot exit.
 struct ModifiedDetailedBalance {
   double log_reward_floor = minus_infinity<>;
+
+  std::string description() const { return "modified detailed balance"; }
 
   /// Rewards of all states are needed, not only of the last.
   template <class E>

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <span>
+#include <string>
 #include <type_traits>
 #include <vector>
 
@@ -32,6 +33,7 @@ namespace gfn {
 class FlowMatching {
  public:
   explicit FlowMatching(double log_reward_floor = minus_infinity<>) : floor_(log_reward_floor) {}
+  std::string description() const { return "flow matching"; }
 
   /// Notes the edges into and out of each visited state, and adds the parents to the batch's table.
   template <class E>

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstddef>
 #include <span>
+#include <string>
 
 #include <gfn/core/error.hpp>
 #include <gfn/core/log_space.hpp>
@@ -48,6 +49,8 @@ concept PolicyDependentReward = requires(const R& reward, const Input& input, st
 struct ForwardReward {
   double log_reward_floor = minus_infinity<>;
 
+  std::string description() const { return "forward reward"; }
+
   template <class Input>
   void operator()(const Input& input, std::span<double> cost) const {
     for (std::size_t k = 0; k < cost.size(); ++k) {
@@ -64,6 +67,8 @@ struct ForwardReward {
 /// R_B, the backward reward (Niu et al. 2024, Definition 1): log π_B(s', a) − log π_F(s, a) for the step from s' back
 /// to s; nothing for the exit.
 struct BackwardReward {
+  std::string description() const { return "backward reward"; }
+
   template <class Input>
   void operator()(const Input& input, std::span<double> cost) const noexcept {
     for (std::size_t k = 0; k < cost.size(); ++k) {

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstddef>
 #include <span>
+#include <string>
 
 #include <gfn/ad/arithmetic.hpp>
 #include <gfn/ad/elementwise.hpp>
@@ -44,6 +45,10 @@ struct SubtrajectoryBalance {
   SubtrajectoryWeights weights = SubtrajectoryWeights::geometric_within;
   double lambda = 0.9;                         ///< in [0, 1]
   double log_reward_floor = minus_infinity<>;  ///< log R is not taken below it; −∞: as it is
+
+  std::string description() const {
+    return detail::concatenate("sub-trajectory balance of weights ", static_cast<int>(weights), ", lambda ", lambda);
+  }
 
   template <class T, class Input>
     requires FlowInput<Input> Var<T>

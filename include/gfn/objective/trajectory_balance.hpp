@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <string>
 
 #include <gfn/ad/arithmetic.hpp>
 #include <gfn/ad/elementwise.hpp>
@@ -20,6 +21,8 @@ namespace gfn {
 /// Holds for trajectories from any source. Needs both policies and log Z.
 struct TrajectoryBalance {
   double log_reward_floor = minus_infinity<>;  ///< log R is not taken below it; −∞: as it is
+
+  std::string description() const { return "trajectory balance"; }
 
   template <class T, class Input>
   Var<T> operator()(Tape<T>& tape, const Input& input) const {

@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include <gfn/ad/tape.hpp>
+#include <gfn/core/describe_to.hpp>
 #include <gfn/core/error.hpp>
 #include <gfn/core/state_block.hpp>
 
@@ -88,6 +89,16 @@ consteval bool check_trained_policy() {
                 "a trainer needs a forward policy with parameters: the uniform policy has none to train (the forward "
                 "policy comes before the backward one)");
   return !UniformPolicyLike<P>;
+}
+
+/// Shows an archive of `visit_state` what a function is (its `description()`, where it has one), and its parameters;
+/// nothing of a uniform policy.
+template <class Archive, class F>
+void visit_function(Archive& archive, const char* name, F& function) {
+  if constexpr (!UniformPolicyLike<F>) {
+    describe_to(archive, name, function);
+    archive(name, function.parameters());
+  }
 }
 
 /// Throws std::invalid_argument, with both numbers, where a state function says that it takes encodings of another width

@@ -29,6 +29,8 @@ class NeuralFunction {
   Parameters<T>& parameters() { return network_->parameters(); }
   const Parameters<T>& parameters() const { return network_->parameters(); }
   const std::shared_ptr<Mlp<T, F>>& network() const { return network_; }
+  /// What the function is: that of its network.
+  std::string description() const { return network_->description(); }
 
   template <class State>
   void extend(const StateBlock<State>& block) {

@@ -37,6 +37,7 @@ class TabularFunction {
   }
 
   int outputs() const { return outputs_; }
+  std::string description() const { return "table"; }
   Parameters<T>& parameters() { return parameters_; }
   const Parameters<T>& parameters() const { return parameters_; }
 

@@ -161,6 +161,7 @@ class CoupledTrainer {
   /// seen, which would have to be kept too.
   template <class Archive>
   void visit_state(Archive&& archive) requires(!remembers) {
+    describe_to(archive, "backward reward", reward_);
     forward_trainer_.visit_state(archive);
     update_.visit_state(archive);
     critic_.visit_state(archive, "backward value");

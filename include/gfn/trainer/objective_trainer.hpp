@@ -117,11 +117,12 @@ class ObjectiveTrainer {
   /// Visits all parameters and all state that a checkpoint must hold.
   template <class Archive>
   void visit_state(Archive&& archive) {
+    describe_to(archive, "objective", objective_);
     archive("iteration", &iteration_, std::size_t{1});
     archive("estimate of log Z", &log_z_estimate_, std::size_t{1});
-    visit_parameters(forward_.policy(), [&](auto& p) { archive("forward policy", p); });
-    visit_parameters(backward_.policy(), [&](auto& p) { archive("backward policy", p); });
-    if constexpr (has_flow) archive("flow", flow_.function().parameters());
+    visit_function(archive, "forward policy", forward_.policy());
+    visit_function(archive, "backward policy", backward_.policy());
+    if constexpr (has_flow) visit_function(archive, "flow", flow_.function());
     archive("log Z", log_z_.parameters());
     adam_.visit_state(archive);
   }

@@ -83,7 +83,7 @@ class Critic {
 
   template <class Archive>
   void visit_state(Archive&& archive, const char* name) {
-    archive(name, outputs_.function().parameters());
+    visit_function(archive, name, outputs_.function());
     adam_.visit_state(archive);
   }
 
@@ -206,9 +206,10 @@ class PolicyGradientTrainer {
   /// Visits all parameters and all state that a checkpoint must hold.
   template <class Archive>
   void visit_state(Archive&& archive) {
+    describe_to(archive, "forward reward", reward_);
     archive("iteration", &iteration_, std::size_t{1});
-    archive("forward policy", forward_.policy().parameters());
-    visit_parameters(backward_.policy(), [&](auto& p) { archive("backward policy", p); });
+    visit_function(archive, "forward policy", forward_.policy());
+    visit_function(archive, "backward policy", backward_.policy());
     archive("log Z", log_z_.parameters());
     update_.visit_state(archive);
     adam_.visit_state(archive);
