@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <initializer_list>
 #include <limits>
+#include <span>
 #include <stdexcept>
 #include <vector>
 
@@ -199,4 +200,32 @@ TEST_CASE("operations on segments refuse columns of another length, and a lambda
   }
   for (const double lambda : {-.1, 1.1, std::nan("")})
     CHECK_THROWS_AS(weighted_pairs(right, offsets, lambda, PairWeights::short_first), std::invalid_argument);
+}
+
+TEST_CASE("special values in the log-sum-exp of segments") {
+  constexpr double inf = -gfn::minus_infinity<>, nan = std::numeric_limits<double>::quiet_NaN();
+  gfn::Matrix<double> x(8, 1);
+  x << 1, nan, nan, nan, inf, 1, -inf, -inf;
+  const int offsets[] = {0, 2, 4, 6, 8, 8};
+  gfn::Tape<double> tape;
+  const auto y = gfn::segment_log_sum_exp(tape.variable(x), offsets);
+  CHECK(std::isnan(y.value()(0)));
+  CHECK(std::isnan(y.value()(1)));  // nothing but NaN
+  CHECK(y.value()(2) == inf);
+  CHECK(y.value()(3) == -inf);
+  CHECK(y.value()(4) == -inf);  // empty
+}
+
+TEST_CASE("lists longer than an int can count are refused before they are read") {
+  gfn::Tape<double> tape;
+  const auto x = tape.variable(gfn::Matrix<double>::Zero(1, 1));
+  const int* nowhere = nullptr;
+  const std::span<const int> endless(nowhere, std::size_t{1} << 31);
+  CHECK_THROWS_AS(gfn::pick(x, endless, endless), gfn::Error);
+  CHECK_THROWS_AS(gfn::gather_rows(x, endless), gfn::Error);
+  CHECK_THROWS_AS(gfn::scatter_add_rows(x, endless, 1), gfn::Error);
+  const std::span<const int> offsets(nowhere, (std::size_t{1} << 31) + 1);
+  CHECK_THROWS_AS(gfn::segment_sum(x, offsets), gfn::Error);
+  CHECK_THROWS_AS(gfn::running_sum(x, offsets), gfn::Error);
+  CHECK_THROWS_AS(gfn::segment_log_sum_exp(x, offsets), gfn::Error);
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include <cmath>
+#include <limits>
 #include <vector>
 
 #include <gfn/core/log_space.hpp>
@@ -34,4 +35,20 @@ TEST_CASE("nothing is neutral in log space") {
   CHECK(gfn::log_sum_exp({}) == nothing);
   CHECK(gfn::log_sum_exp(std::vector<double>{nothing, nothing}) == nothing);
   CHECK(gfn::log_sum_exp(std::vector<double>{nothing, 2}) == 2);
+}
+
+TEST_CASE("special values in log space") {
+  constexpr double inf = -gfn::minus_infinity<>, nan = std::numeric_limits<double>::quiet_NaN();
+  struct Row {
+    double a, b, sum;
+  };
+  for (const Row row : {Row{1, nan, nan}, Row{nan, nan, nan}, Row{-inf, nan, nan}, Row{inf, nan, nan}, Row{inf, 1, inf},
+                        Row{inf, inf, inf}, Row{inf, -inf, inf}, Row{-inf, -inf, -inf}, Row{-inf, 1, 1}}) {
+    const auto same = [&](double result) { return std::isnan(row.sum) ? std::isnan(result) : result == row.sum; };
+    CHECK(same(gfn::log_add_exp(row.a, row.b)));
+    CHECK(same(gfn::log_add_exp(row.b, row.a)));
+    CHECK(same(gfn::log_sum_exp(std::vector<double>{row.a, row.b})));
+    CHECK(same(gfn::log_sum_exp(std::vector<double>{row.b, row.a})));
+    CHECK(same(gfn::log_sum_exp(std::vector<double>{row.a, -inf, row.b, -inf})));
+  }
 }
