@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <gfn/core/language.hpp>
+
 // The one place where the version is written; CMakeLists.txt reads these three lines.
 #define GFN_VERSION_MAJOR 0
 #define GFN_VERSION_MINOR 1
