@@ -22,11 +22,11 @@
 #endif
 
 GFN_VECTOR_CODE_BEGIN
-#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wunused-variable"
 #pragma GCC diagnostic ignored "-Wpedantic"
 #pragma GCC diagnostic ignored "-Wshadow"
 #pragma GCC diagnostic ignored "-Wconversion"
-#endif
 #include <Eigen/Core>
+#pragma GCC diagnostic pop
 GFN_VECTOR_CODE_END
