@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-# Configures gfn in `build` with `options`: its output must have `expected`, and where `fails` is set it must not succeed.
+# Configures gfn in `build` with `options`: its output must have `expected`. It succeeds, unless `fails` is set.
 file(REMOVE_RECURSE ${build})
 execute_process(
   COMMAND ${CMAKE_COMMAND} -S ${source} -B ${build} -G ${generator} -DCMAKE_CXX_COMPILER=${compiler} ${options}
