@@ -17,8 +17,8 @@
 #include <vector>
 
 #include <CLI/CLI.hpp>
-#include <Eigen/Core>
 
+#include <gfn/core/eigen.hpp>
 #include <gfn/gfn.hpp>
 
 #include "../examples/support/program.hpp"

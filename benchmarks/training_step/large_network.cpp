@@ -3,8 +3,7 @@
 #include <string>
 #include <vector>
 
-#include <Eigen/Core>
-
+#include <gfn/core/eigen.hpp>
 #include <gfn/gfn.hpp>
 
 #include "methods.hpp"

@@ -3,6 +3,8 @@
 
 /// Everything in gfn that needs only Eigen.
 
+#include <gfn/core/language.hpp>  // before all else
+
 #include <gfn/ad/affine.hpp>
 #include <gfn/ad/arena.hpp>
 #include <gfn/ad/arithmetic.hpp>
@@ -22,6 +24,7 @@
 #include <gfn/core/action.hpp>
 #include <gfn/core/aligned_buffer.hpp>
 #include <gfn/core/describe_to.hpp>
+#include <gfn/core/eigen.hpp>
 #include <gfn/core/error.hpp>
 #include <gfn/core/hash_index.hpp>
 #include <gfn/core/log_space.hpp>

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <gfn/core/language.hpp>
+
 // The one place where the version is written; CMakeLists.txt reads these three lines.
 #define GFN_VERSION_MAJOR 0
-#define GFN_VERSION_MINOR 1
+#define GFN_VERSION_MINOR 2
 #define GFN_VERSION_PATCH 0
 
 namespace gfn {

@@ -1,4 +1,5 @@
 // expect: Tape: an operation needs `shape`, `forward`, `jvp` and `vjp` for its number of inputs, and must be trivially copyable
+// long
 // SPDX-License-Identifier: MIT
 #include <gfn/ad/tape.hpp>
 

@@ -1,4 +1,5 @@
 // expect: SequenceReward: needs `void log_rewards\(gfn::SequenceRows, std::span<double>\) const` in just this form
+// long
 // SPDX-License-Identifier: MIT
 #include <span>
 

@@ -1,4 +1,5 @@
 // expect: SequenceReward: needs `double operator\(\)\(std::span<const gfn::Symbol>\) const`
+// long
 // SPDX-License-Identifier: MIT
 #include <string>
 

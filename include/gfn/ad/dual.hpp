@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <Eigen/Core>
+#include <gfn/core/eigen.hpp>
+
 #include <cmath>
 #include <compare>
 #include <limits>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <Eigen/Core>
+#include <gfn/core/eigen.hpp>
 
 namespace gfn {
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <Eigen/Core>
+#include <gfn/core/eigen.hpp>
+
 #include <algorithm>
 #include <cassert>
 #include <functional>
@@ -208,6 +209,7 @@ void product_panels(MatrixView<T> y, Entries<const T> start, LeftFactor<T, trans
   finished(column, y.cols - column);
 }
 
+GFN_VECTOR_CODE_BEGIN
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wignored-attributes"  // of the packet, as the argument of PacketBlock
 /// The transpose of a matrix, in scratch memory: valid until the next call in this thread for the same purpose.
@@ -229,6 +231,7 @@ MatrixView<T> transposed_copy(MatrixView<const T> w) {
   return {out, w.cols, w.rows};
 }
 #pragma GCC diagnostic pop
+GFN_VECTOR_CODE_END
 
 inline constexpr auto nothing = [](Eigen::Index, Eigen::Index) {};
 

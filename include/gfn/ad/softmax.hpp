@@ -8,6 +8,7 @@
 
 #include <gfn/ad/rows.hpp>
 #include <gfn/ad/tape.hpp>
+#include <gfn/core/eigen.hpp>
 #include <gfn/core/log_space.hpp>
 
 namespace gfn {
@@ -38,6 +39,7 @@ struct RowMask {
 template <class T>
 inline constexpr T vanishing = static_cast<T>(std::numeric_limits<T>::min_exponent < -200 ? 1e-215 : 1e-26);
 
+GFN_VECTOR_CODE_BEGIN
 /// A part of a row on the stack, in which only legal entries count. It is aligned and filled up to whole vector
 /// registers, so that every entry goes through the same vector code; one that is shorter than a register goes entry by
 /// entry. Either way, what becomes of an entry depends on its row alone, and not on where that stands.
@@ -104,6 +106,7 @@ T legal_sum(const T* x, RowMask mask, int n) {
   });
   return sum;
 }
+GFN_VECTOR_CODE_END
 
 /// Masks, one row of `cols` entries each. Row i of a matrix has mask rows[i], or i where `rows` is null; where `legal`
 /// is null everything is legal.

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <gfn/core/language.hpp>
+
 namespace gfn {
 
 /// A discrete action. Forward actions are numbered 0 … num_actions() − 1 for the life of an environment;

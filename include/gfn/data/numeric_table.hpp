@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <Eigen/Core>
 #include <algorithm>
 #include <cstddef>
 #include <filesystem>
@@ -9,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include <gfn/core/eigen.hpp>
 #include <gfn/core/error.hpp>
 #include <gfn/data/table_reader.hpp>
 

@@ -7,6 +7,7 @@
 
 #include <gfn/ad/parameters.hpp>
 #include <gfn/core/aligned_buffer.hpp>
+#include <gfn/core/eigen.hpp>
 
 namespace gfn {
 
@@ -104,6 +105,7 @@ class Adam {
     T beta1, beta2, rate, root_scale, epsilon;
   };
 
+  GFN_VECTOR_CODE_BEGIN
   /// One pass, on Eigen's packets: compilers do not vectorise a square root that may set errno. Parameters are padded
   /// to whole cache lines, so there is no remainder. First moments that have decayed to nothing are set to zero, and
   /// second ones are kept from it, before they become subnormal, which would make every later step many times slower;
@@ -130,6 +132,7 @@ class Adam {
       ei::pstoreu(grad + i, zero);
     }
   }
+  GFN_VECTOR_CODE_END
 
   std::vector<Group> groups_;
 };

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <gfn/core/language.hpp>
+
 namespace gfn {
 
 /// The uniform policy over the legal actions (parallel edges count one each). It has no parameters, and costs nothing.

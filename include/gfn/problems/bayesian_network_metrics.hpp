@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <Eigen/Core>
 #include <cmath>
 #include <cstddef>
 #include <ranges>
 #include <span>
 
+#include <gfn/core/eigen.hpp>
 #include <gfn/core/error.hpp>
 #include <gfn/problems/dag.hpp>
 

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <Eigen/Core>
 #include <array>
 #include <cmath>
 #include <cstddef>
@@ -15,6 +14,7 @@
 #include <vector>
 
 #include <gfn/core/action.hpp>
+#include <gfn/core/eigen.hpp>
 #include <gfn/core/error.hpp>
 #include <gfn/core/hash_index.hpp>
 #include <gfn/problems/dag.hpp>
