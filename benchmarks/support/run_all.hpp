@@ -72,7 +72,7 @@ inline void run_all(const std::vector<Run>& runs, int jobs,
           ++done;
       } catch (const std::exception& error) {
         const std::lock_guard lock(printing);
-        failure = runs[i].file.string() + ": " + error.what();
+        failure = gfn::printable(runs[i].file.string() + ": " + error.what());
         std::fprintf(stderr, "%s\n", failure.c_str());
       }
   };

@@ -26,6 +26,7 @@
 #include <gfn/core/log_space.hpp>
 #include <gfn/core/mask.hpp>
 #include <gfn/core/number.hpp>
+#include <gfn/core/printable.hpp>
 #include <gfn/core/random.hpp>
 #include <gfn/core/sparse_rows.hpp>
 #include <gfn/core/state_block.hpp>
