@@ -40,7 +40,7 @@ paper() {
   refuses '--at is 95' --at 95
   refuses '--at is 1000' "${tiny[@]}" --at 1000
   refuses "unknown task 'foo'" --environment foo
-  refuses_devices --plot
+  refuses_devices --plot "${tiny[@]}"
   refuses "--results: 'device' is no folder" "${tiny[@]}" --results device
   mkdir -p other/synthetic
   cp -r results/synthetic/* other/synthetic

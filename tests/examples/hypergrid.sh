@@ -58,7 +58,7 @@ bad_input() {
   for file in --log --plot --checkpoint; do
     $n "$file: cannot write '/nowhere/x'" $file /nowhere/x
     $n "$file: '.' is a folder" $file .
-    refuses_devices $file
+    refuses_devices $file "${small[@]}" --iterations 3 --quiet
   done
   ln -s x link
   $n "--log and --checkpoint name the file 'x'" --log x --checkpoint link

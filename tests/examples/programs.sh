@@ -168,8 +168,8 @@ compares() {
   refuses_before_training "--log: cannot write '/nowhere/x'" --log /nowhere/x
   refuses_before_training "--plot: cannot write '/nowhere/x'" --plot /nowhere/x
   refuses_before_training "--log and --plot name the file 'x'" --log x --plot ./x
-  refuses_devices --log
-  refuses_devices --plot
+  refuses_devices --log "$@" --iterations 3 --quiet
+  refuses_devices --plot "$@" --iterations 3 --quiet
   refuses_before_training 'not expected: --foo' --foo
   refuses_before_training 'not expected: foo' foo
   refuses_before_training '--iterations' --iterations x
