@@ -225,12 +225,13 @@ void set_defaults(Plan& plan, examples::TrainingOptions& options, const CLI::App
   for (const std::int64_t at : plan.at)
     gfn::require(at % 10 == 0 && at >= 100 && at <= options.iterations, "--at is ", at,
                  ", it must be a multiple of 10 between 100 and the number of iterations, ", options.iterations);
-  examples::check_writable("--plot", plan.plot);
+  examples::check_replaceable("--plot", plan.plot);
 }
 
 void run(Plan plan, examples::TrainingOptions options, const CLI::App& app) {
   set_defaults(plan, options, app);
   const Experiment experiment = make_experiment(plan, options);
+  paper::check_results(plan.results, experiment.runs);
   train_all(plan, experiment);
   for (const std::string& metric : plan.metrics) print_table(plan, experiment, metric);
   examples::check_gnuplot("paper", plan.plot);

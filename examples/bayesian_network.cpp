@@ -11,6 +11,7 @@
 
 #include <gfn/gfn.hpp>
 
+#include "support/data_file.hpp"
 #include "support/exact_evaluation.hpp"
 #include "support/gnuplot.hpp"
 #include "support/program.hpp"
@@ -128,7 +129,10 @@ void learn(const NetworkOptions& network, const gfn::NumericTable& table, exampl
   using E = gfn::BayesianNetwork<gfn::BgeScore, gfn::UniformPrior, MaxNodes>;
   const E env{gfn::BgeScore(table.values)};
   std::optional<typename E::State> truth;
-  if (!network.edges.empty()) truth = gfn::read_edge_list<MaxNodes>(network.edges, table.names, network.graph);
+  if (!network.edges.empty()) {
+    gfn::TableReader edges = examples::open_table(network.edges);
+    truth = gfn::read_edge_list<MaxNodes>(edges, table.names, network.graph);
+  }
   std::optional<examples::ExactEvaluation<E>> exact;
   if (env.num_nodes() <= 5 && options.evaluate_every > 0) exact.emplace(env);
   const auto* const evaluation = exact ? &*exact : nullptr;
@@ -177,8 +181,9 @@ void run(NetworkOptions network, examples::TrainingOptions options) {
   if (network.edges.empty() && network.data == NetworkOptions().data && network.columns.empty() &&
       network.without.empty())
     network.edges = GFN_EXAMPLE_DATA_DIR "/er5_lingauss_seed0_edges.tsv";
-  const gfn::NumericTable table = gfn::read_numeric_table(
-      network.data, {.columns = network.columns, .without = network.without, .num_rows = network.rows});
+  gfn::TableReader data = examples::open_table(network.data);
+  const gfn::NumericTable table =
+      gfn::read_numeric_table(data, {.columns = network.columns, .without = network.without, .num_rows = network.rows});
   gfn::require(table.values.cols() >= 1 && table.values.cols() <= 32, "--data: there are ", table.values.cols(),
                " variables, between 1 and 32 can be learned");
   table.values.cols() <= 8 ? learn<8>(network, table, options) : learn<32>(network, table, options);
@@ -201,14 +206,14 @@ int main(int argc, char** argv) {
       "without edges.",
       "bayesian_network"};
   app.add_option("--data", network.data,
-                 "tab-separated samples, a column for each variable;\nby default the five of er5")
+                 "tab-separated samples, a column for each variable,\nplain or gzipped; by default the five of er5")
       ->type_name("FILE.tsv");
   app.add_option("--columns", network.columns, "those to read, in this order; default: all")
       ->delimiter(',')
       ->type_name("NAME,...");
   app.add_option("--without", network.without, "those of them to leave out")->delimiter(',')->type_name("NAME,...");
   app.add_option("--rows", network.rows, "samples to read; default: all")->type_name("N");
-  app.add_option("--edges", network.edges, "edges of the known graph, in columns parent and child")
+  app.add_option("--edges", network.edges, "edges of the known graph, in columns parent and child,\nplain or gzipped")
       ->type_name("FILE.tsv");
   app.add_option("--graph", network.graph, "the one in that file whose column graph is this")->type_name("NAME");
   app.add_option("--guide-threshold", network.guide_threshold,

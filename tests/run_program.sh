@@ -27,5 +27,17 @@ refuses_before_training() {
   refuses "$@"
   [[ ! -s out ]] || fail "it began all the same: $*"
 }
+# Makes a device that swallows all, which only root can; else a link to one, which only root could replace.
+make_device() { mknod "$1" c 1 3 2>mknod_messages || ln -s /dev/null "$1"; }
+# The program must refuse to write to something else than a file, and leave it alone. Takes the option, and those of a
+# short run.
+refuses_devices() {
+  [[ -e device ]] || make_device device
+  refuses_before_training "$1: cannot write 'device': it is a device, not a regular file" "${@:2}" "$1" device
+  [[ -c device ]] || fail "$1 has replaced a device"
+  [[ -e pipe ]] || mkfifo pipe
+  refuses_before_training "$1: cannot write 'pipe': it is a pipe, not a regular file" "${@:2}" "$1" pipe
+  [[ -p pipe ]] || fail "$1 has replaced a pipe"
+}
 # A log without the one field that differs from run to run.
 timeless() { sed 's/, "train_seconds": [^}]*//' "$1"; }

@@ -43,6 +43,14 @@ class Hold {
   bool held_;
 };
 
+/// Throws where the results are no folder, or a log can't be a file.
+inline void check_results(const fs::path& results, const std::vector<Run>& runs) {
+  gfn::require(!fs::exists(results) || fs::is_directory(results), "--results: '", results.string(), "' is no folder");
+  for (const Run& run : runs)
+    for (const char* const ending : {"", ".part", ".lock"})
+      static_cast<void>(gfn::replaced_file(run.file.string() + ending));
+}
+
 /// Does those of the runs that are not finished and that no other process is at, `jobs` at once: train(options), which
 /// writes the log that the options name, and returns what there is to say. A log gets its name when it is complete.
 /// Throws gfn::Error, with the last of the reasons, where a run failed; the others are done all the same.
@@ -57,10 +65,11 @@ inline void run_all(const std::vector<Run>& runs, int jobs,
     const Hold hold(run.file.string() + ".lock");
     if (!hold || run.is_done()) return;
     examples::TrainingOptions options = run.options;
-    options.log = run.file.string() + ".part";
+    const fs::path file = gfn::replaced_file(run.file);
+    options.log = file.string() + ".part";
     options.quiet = true;
     const std::string outcome = train(options);
-    fs::rename(options.log, run.file);
+    fs::rename(options.log, file);
     const std::lock_guard lock(printing);
     std::fprintf(stderr, "[%zu of %zu] %s: %s\n", ++done, runs.size(), run.file.c_str(), outcome.c_str());
   };
@@ -72,7 +81,7 @@ inline void run_all(const std::vector<Run>& runs, int jobs,
           ++done;
       } catch (const std::exception& error) {
         const std::lock_guard lock(printing);
-        failure = runs[i].file.string() + ": " + error.what();
+        failure = gfn::printable(runs[i].file.string() + ": " + error.what());
         std::fprintf(stderr, "%s\n", failure.c_str());
       }
   };

@@ -10,20 +10,23 @@
 #include <vector>
 
 #include <gfn/core/error.hpp>
+#include <gfn/data/file.hpp>
 
 #include "training_run.hpp"
 
 namespace examples {
 
-/// A picture that gnuplot draws: commands are written into it like into a stream, and run by `draw`.
+/// A picture that gnuplot draws: commands are written into it like into a stream, and run by `draw`. A picture that was
+/// there before stays until the new one is complete.
 class Gnuplot {
  public:
   static bool is_installed() { return std::system("command -v gnuplot >/dev/null 2>&1") == 0; }
 
-  Gnuplot(const std::string& path, int width, int height) : path_(path) {
+  /// Throws gfn::Error for a path that can't be written.
+  Gnuplot(const std::string& path, int width, int height) : path_(path), file_(path) {
     script_ << "if (strstrt(GPVAL_TERMINALS, 'pngcairo')) { set terminal pngcairo size " << width << ',' << height
             << " font 'Sans,11' } else { set terminal png size " << width << ',' << height << " }\n"
-            << "set output " << quoted(path) << "\nset encoding utf8\n"
+            << "set output " << quoted(file_.temporary().string()) << "\nset encoding utf8\n"
             << "set border lw 0.8 lc rgb '#606060'\nset tics nomirror out scale 0.5 textcolor rgb '#404040'\n";
   }
   template <class T>
@@ -39,6 +42,7 @@ class Gnuplot {
     const std::string script = script_.str() + "\nunset output\n";
     const bool sent = std::fwrite(script.data(), 1, script.size(), pipe) == script.size();
     if (::pclose(pipe) != 0 || !sent) gfn::fail("gnuplot could not draw '", path_, "'");
+    file_.commit();
   }
 
  private:
@@ -49,6 +53,7 @@ class Gnuplot {
   }
 
   std::string path_;
+  gfn::FileReplacement file_;
   std::ostringstream script_;
 };
 

@@ -9,12 +9,15 @@
 
 #include <CLI/CLI.hpp>
 
+#include <gfn/core/printable.hpp>
+
 namespace examples {
 
-/// Reports an error as one line, `name: message`.
+/// Reports an error as one line, `name: message`, in which everything is printable: a message that is not the library's
+/// own may hold the raw bytes of an argument.
 inline int report_error(const std::string& name, std::string message) {
   std::replace(message.begin(), message.end(), '\n', ' ');
-  std::fprintf(stderr, "%s: %s\n", name.c_str(), message.c_str());
+  std::fprintf(stderr, "%s: %s\n", name.c_str(), gfn::printable(message).c_str());
   return EXIT_FAILURE;
 }
 

@@ -11,10 +11,8 @@
 #include <vector>
 
 #include <gfn/gfn.hpp>
-#ifdef GFN_EXAMPLE_GZIP
-#include <gfn/data/gzip.hpp>
-#endif
 
+#include "data_file.hpp"
 #include "training_run.hpp"
 
 namespace examples {
@@ -76,12 +74,7 @@ inline gfn::SequenceTable synthetic_table(const gfn::SequenceTableOptions& optio
 }
 
 inline gfn::SequenceTable read_table(const std::string& path, const SequenceTask& task) {
-#ifdef GFN_EXAMPLE_GZIP
-  gfn::TableReader reader(gfn::read_gzip_file(path), path);
-#else
-  gfn::require(!path.ends_with(".gz"), "--data: '", path, "' is compressed, and this program was built without zlib");
-  gfn::TableReader reader(gfn::read_file(path), path);
-#endif
+  gfn::TableReader reader = open_table(path);
   if (task.trees == 0) return gfn::read_sequence_table(reader, task.table);
   const gfn::Alphabet alphabet(task.table.alphabet);
   return gfn::tabulate(

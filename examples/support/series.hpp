@@ -56,7 +56,8 @@ inline void check_series_options(const SeriesOptions& o) {
   gfn::require(o.seed >= 0, "--seed is ", o.seed, ", it must be at least 0");
   gfn::require(o.evaluate_every >= 1, "--evaluate-every is ", o.evaluate_every, ", it must be at least 1");
   check_writable("--log", o.log);
-  check_writable("--plot", o.plot);
+  check_replaceable("--plot", o.plot);
+  check_different("--log", o.log, "--plot", o.plot);
 }
 
 /// Trainings in one environment, one after the other, each with its progress, its lines in the log, and its curve.

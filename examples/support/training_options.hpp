@@ -15,6 +15,7 @@
 #include <CLI/CLI.hpp>
 
 #include <gfn/core/error.hpp>
+#include <gfn/data/file.hpp>
 #include <gfn/objective/advantage.hpp>
 #include <gfn/trainer/coupled_trainer.hpp>
 
@@ -185,15 +186,40 @@ inline void add_training_options(CLI::App& app, TrainingOptions& options) {
   app.get_formatter()->column_width(36);
 }
 
-/// Throws where a file can't be written; does not change it.
+/// Throws std::invalid_argument, naming the option, where a file can't be written or is no regular one. Changes
+/// nothing.
 inline void check_writable(const char* option, const std::string& path) {
   if (path.empty()) return;
   std::error_code error;
   gfn::require(!std::filesystem::is_directory(path, error), option, ": '", path, "' is a folder");
-  const bool existed = std::filesystem::exists(path, error);
-  const bool writable = std::ofstream(path, std::ios::app).is_open();
-  if (writable && !existed) std::filesystem::remove(path, error);
-  gfn::require(writable, option, ": cannot write '", path, "'");
+  try {
+    const std::filesystem::path file = gfn::replaced_file(path);
+    const bool existed = std::filesystem::exists(file);
+    gfn::require(std::ofstream(file, std::ios::app).is_open(), option, ": cannot write '", path, "'");
+    if (!existed) std::filesystem::remove(file);
+  } catch (const gfn::Error& unusable) {
+    gfn::require(false, option, ": ", unusable.what());
+  }
+}
+
+/// The same for one that is replaced as a whole: the new one must find room beside it.
+inline void check_replaceable(const char* option, const std::string& path) {
+  check_writable(option, path);
+  if (!path.empty()) try {
+      const gfn::FileReplacement dropped(path);
+    } catch (const gfn::Error& unusable) {
+      gfn::require(false, option, ": ", unusable.what());
+    }
+}
+
+/// Throws std::invalid_argument where two options name one file, be it through links.
+inline void check_different(const char* option, const std::string& path, const char* other_option,
+                            const std::string& other) {
+  const auto place = [](const std::string& name) {
+    return std::filesystem::weakly_canonical(std::filesystem::absolute(gfn::replaced_file(name)));
+  };
+  gfn::require(path.empty() || other.empty() || place(path) != place(other), option, " and ", other_option,
+               " name the file '", path, "'");
 }
 
 /// The baseline of that name. Throws std::invalid_argument where there is none.
@@ -248,14 +274,13 @@ inline void check_training_options(const TrainingOptions& o) {
                " samples from its own policy alone: it must be 0");
   gfn::require(o.checkpoint.empty() || o.method != "q-much",
                "--checkpoint: q-much has none, its replay buffer would have to be kept");
-  gfn::require(o.log.empty() || (o.log != o.checkpoint && o.log != o.plot), "--log and another option name the file '",
-               o.log, "'");
-  gfn::require(o.checkpoint.empty() || o.checkpoint != o.plot, "--checkpoint and --plot name the file '", o.plot, "'");
   gfn::require(!o.resume || !o.checkpoint.empty(), "--resume needs --checkpoint FILE to go on from");
   check_writable("--log", o.log);
-  check_writable("--plot", o.plot);
-  check_writable("--checkpoint", o.checkpoint);
-  if (!o.checkpoint.empty()) check_writable("--checkpoint", o.checkpoint + ".tmp");  // written first, then renamed
+  check_replaceable("--plot", o.plot);
+  check_replaceable("--checkpoint", o.checkpoint);
+  check_different("--log", o.log, "--plot", o.plot);
+  check_different("--log", o.log, "--checkpoint", o.checkpoint);
+  check_different("--checkpoint", o.checkpoint, "--plot", o.plot);
 }
 
 /// A number with as many digits as tell it from any other.

@@ -31,6 +31,7 @@
 #include <gfn/core/mask.hpp>
 #include <gfn/core/notice.hpp>
 #include <gfn/core/number.hpp>
+#include <gfn/core/printable.hpp>
 #include <gfn/core/random.hpp>
 #include <gfn/core/sparse_rows.hpp>
 #include <gfn/core/state_block.hpp>

@@ -40,6 +40,15 @@ paper() {
   refuses '--at is 95' --at 95
   refuses '--at is 1000' "${tiny[@]}" --at 1000
   refuses "unknown task 'foo'" --environment foo
+  refuses_devices --plot "${tiny[@]}"
+  refuses "--results: 'device' is no folder" "${tiny[@]}" --results device
+  mkdir -p other/synthetic
+  cp -r results/synthetic/* other/synthetic
+  local log
+  log=$(find other -name seed1.jsonl | head -1)
+  rm "$log"
+  mkfifo "$log"
+  refuses "it is a pipe, not a regular file" "${tiny[@]}" --results other
   # a run that is damaged is told, not averaged
   echo '{"iteration": 10}' >"$(find results -name seed1.jsonl | head -1)"
   refuses "has no" "${tiny[@]}"

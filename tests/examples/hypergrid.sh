@@ -58,7 +58,13 @@ bad_input() {
   for file in --log --plot --checkpoint; do
     $n "$file: cannot write '/nowhere/x'" $file /nowhere/x
     $n "$file: '.' is a folder" $file .
+    refuses_devices $file "${small[@]}" --iterations 3 --quiet
   done
+  ln -s x link
+  $n "--log and --checkpoint name the file 'x'" --log x --checkpoint link
+  $n "--log and --plot name the file './link'" --log ./link --plot x
+  $n "unknown method '\\x1B[31mr\\xFF\\x0A'" --method $'\e[31mr\xff\n'
+  $n 'not expected: \x1B[31mr\xFF' $'\e[31mr\xff'
   $n 'too large for exact evaluation' --side 100000 --dimension 8
   $n 'too large for exact evaluation' --side 5000
   $n '--plot needs exact evaluation' --plot x.png --evaluate-every 0
@@ -68,7 +74,7 @@ bad_input() {
   $n '--iterations' --iterations
   refuses "cannot read 'none': No such file" --resume --checkpoint none
   refuses 'not finite' "${small[@]}" --learning-rate 1e30 --quiet
-  [[ -z $(find . -type f ! -name out ! -name err) ]] || fail "it left files: $(ls)"
+  [[ -z $(find . -type f ! -name out ! -name err ! -name mknod_messages) ]] || fail "it left files: $(ls)"
 }
 
 good_run() {
@@ -121,6 +127,15 @@ resume() {
     run_small "${options[@]}" --iterations 20 --log parts --checkpoint early --resume
     same_log whole parts
   done
+  # through links, to what is not there yet, and to what is cut
+  mkdir below
+  ln -s below/state state_link
+  ln -s below/log log_link
+  run_small --iterations 12 --log log_link --checkpoint state_link
+  run_small --iterations 30 --log log_link --checkpoint state_link --resume
+  run_small --iterations 30 --log whole
+  same_log whole below/log
+  [[ -L state_link && -L log_link && -f below/state && $(find below -type f | wc -l) == 2 ]] || fail "$(ls -l . below)"
 }
 
 interrupt() {
@@ -169,6 +184,19 @@ damaged_checkpoint() {
 plot() {
   (PATH=/nowhere "$program" "${small[@]}" --iterations 10 --plot picture.png >out 2>err --quiet) || fail 'without gnuplot'
   [[ $(<err) == 'hypergrid: gnuplot is not installed, --plot is left out' ]] || fail 'without gnuplot'
+  # one that breaks off leaves the old picture
+  mkdir bin
+  cat >bin/gnuplot <<'END'
+#!/bin/sh
+picture=$(sed -n "s/^set output '\(.*\)'$/\1/p")
+echo half >"$picture"
+exit 1
+END
+  chmod +x bin/gnuplot
+  echo old >picture.png
+  PATH=$PWD/bin:$PATH refuses "gnuplot could not draw 'picture.png'" "${small[@]}" --iterations 10 --plot picture.png \
+    --quiet
+  [[ $(<picture.png) == old && $(find . -name 'picture*' | wc -l) == 1 ]] || fail "$(ls)"
   command -v gnuplot >/dev/null || return 0
   for grid in '--side 6' '--dimension 1 --side 6' '--dimension 3 --side 4' '--side 1' '--side 300'; do
     rm -f "it's.png"

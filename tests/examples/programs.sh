@@ -28,6 +28,14 @@ resumes() {
   cmp <(timeless whole) <(timeless parts) || fail "the logs differ: $*"
 }
 
+# A compressed table is read, or, without zlib, refused: then this fails. The name does not tell.
+run_compressed() {
+  "$program" "$@" >out 2>err && return
+  [[ $(<err) == *"is compressed: read it by gfn::read_gzip_file of gfn/data/gzip.hpp, or with a program that"* ]] ||
+    fail "the compressed table is not read: $*"
+  return 1
+}
+
 bayesian_network() {
   refuses_before_training "line 1: there is no column 'Q'" --columns A,Q
   refuses_before_training "cannot read 'none'" --data none
@@ -53,14 +61,27 @@ bayesian_network() {
   run --data six.tsv "${tiny[@]}" --samples 50
   has '6 variables, 12 samples; no exact evaluation, 50 sampled graphs instead'
   draws --data six.tsv "${tiny[@]}" --samples 50
+  # as a spreadsheet or an editor leaves it
+  {
+    printf '\xEF\xBB\xBF"a"\tb\r\n'
+    for i in {1..12}; do printf '"+%d"\t%d\r\n' $((i % 2)) $((i % 3)); done
+    printf '\r\n'
+  } >two.tsv
+  printf 'parent\tchild\n"a"\tb\n\n' >edges.tsv
+  run --data two.tsv --edges edges.tsv "${tiny[@]}"
+  has '2 variables, 12 samples: 3 graphs'
+  has 'expected SHD to the known graph'
+  if command -v gzip >/dev/null; then
+    mv out plain
+    gzip -c two.tsv >two
+    gzip -c edges.tsv >edges
+    if run_compressed --data two --edges edges "${tiny[@]}"; then
+      cmp <(grep expected plain) <(grep expected out) || fail 'compressed data are other data'
+    else
+      ! run_compressed --data two.tsv --edges edges "${tiny[@]}" || fail 'compressed edges are read without zlib'
+    fi
+  fi
   resumes --columns A,B
-}
-
-# Without zlib a compressed table is refused.
-run_compressed() {
-  "$program" "${tiny[@]}" --environment append --task qm9 --data flat.tsv.gz >out 2>err && return
-  grep -q 'built without zlib' err || fail 'the compressed table is not read'
-  return 1
 }
 
 # The states' numbers give what their enumeration gives, in the last line of the log alone, and with any resumption.
@@ -126,10 +147,10 @@ sequence_design() {
   run "${tiny[@]}" --environment append --task qm9 --data flat.tsv
   has '^161051 sequences, 177156 states, log Z\* = 14.2921$'
   if command -v gzip >/dev/null; then
-    gzip -c flat.tsv >flat.tsv.gz
-    if run_compressed; then
+    gzip -c flat.tsv >flat
+    if run_compressed "${tiny[@]}" --environment append --task qm9 --data flat; then
       has '^161051 sequences, 177156 states, log Z\* = 14.2921$'
-      head -c 1000 flat.tsv.gz >cut.gz
+      head -c 1000 flat >cut.gz
       refuses_before_training 'the compressed data have been cut after line' --task qm9 --data cut.gz
     fi
   fi
@@ -146,6 +167,9 @@ compares() {
   refuses_before_training '--evaluate-every is 0' --evaluate-every 0
   refuses_before_training "--log: cannot write '/nowhere/x'" --log /nowhere/x
   refuses_before_training "--plot: cannot write '/nowhere/x'" --plot /nowhere/x
+  refuses_before_training "--log and --plot name the file 'x'" --log x --plot ./x
+  refuses_devices --log "$@" --iterations 3 --quiet
+  refuses_devices --plot "$@" --iterations 3 --quiet
   refuses_before_training 'not expected: --foo' --foo
   refuses_before_training 'not expected: foo' foo
   refuses_before_training '--iterations' --iterations x

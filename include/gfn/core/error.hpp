@@ -10,6 +10,10 @@
 #include <sstream>
 #include <stdexcept>
 #include <string>
+#include <string_view>
+#include <type_traits>
+
+#include <gfn/core/printable.hpp>
 
 /// Internal invariants. Active when GFN_DEBUG is defined (the presets with sanitizers do), free otherwise.
 /// Define GFN_ASSERT(condition) before the first include to handle failures in your own way.
@@ -35,24 +39,38 @@ class Error : public std::runtime_error {
 
 namespace detail {
 
+/// Texts that are put together at run time may come from a file or the command line: all of their control characters
+/// are escaped. Only the library's own literals may break lines.
+template <class Part>
+void write_part(std::ostream& message, const Part& part) {
+  if constexpr (std::is_same_v<Part, char>)
+    message << printable({&part, 1});
+  else if constexpr (std::is_convertible_v<const Part&, std::string_view> &&
+                     !std::is_convertible_v<const Part&, const char*>)
+    message << printable(part);
+  else
+    message << part;
+}
+
 template <class... Parts>
 std::string concatenate(const Parts&... parts) {
-  std::ostringstream text;
-  text.precision(10);
-  (text << ... << parts);
-  return text.str();
+  std::ostringstream message;
+  message.precision(10);
+  (write_part(message, parts), ...);
+  return printable(message.str(), LineBreaks::keep);
 }
 
 }  // namespace detail
 
-/// Throws gfn::Error with the parts, written one after the other, as its message.
+/// Throws gfn::Error with the parts, written one after the other, as its message. What is not printable in it is
+/// escaped, see printable().
 template <class... Parts>
 [[noreturn]] void fail(const Parts&... parts) {
   throw Error(detail::concatenate(parts...));
 }
 
-/// Throws std::invalid_argument with the parts as its message unless `condition` holds: for arguments and options.
-/// The message is only put together when it is needed.
+/// Throws std::invalid_argument with the parts as its message, as fail() does, unless `condition` holds: for arguments
+/// and options. The message is only put together when it is needed.
 template <class... Parts>
 void require(bool condition, const Parts&... parts) {
   if (!condition) [[unlikely]]

@@ -20,7 +20,7 @@ template <class T>
 [[nodiscard]] bool parse_number(std::string_view text, T& value) {
   if (text.starts_with('+')) {  // which from_chars does not know
     text.remove_prefix(1);
-    if (text.starts_with('-')) return false;
+    if (text.starts_with('-') || text.starts_with('+')) return false;
   }
 #ifndef __cpp_lib_to_chars  // libc++ 19 has no from_chars for floating-point numbers
   if constexpr (std::floating_point<T>) {

@@ -17,13 +17,21 @@
 namespace gfn {
 
 /// Reads a table of text row by row: comments, which begin with #, a header of column names, then as many fields in
-/// every row, separated by tabs (or another character, without quoting); lines end in \n or \r\n. What is not so is
-/// refused by gfn::Error with the name of the text and the number of the line.
+/// every row, separated by tabs (or another character); lines end in \n or \r\n. A field may stand in quotes, with
+/// separators inside and "" for a quote, but no line break. A byte order mark at the start and empty lines at the end
+/// are passed over, also where there is one column: an empty field stands there as "". What is not so is refused by
+/// gfn::Error with the name of the text and the number of the line; so is a text that is compressed by gzip.
 class TableReader {
  public:
   /// Reads the header of a text; `name` stands for it in messages.
   TableReader(std::string text, std::string name, char separator = '\t')
       : text_(std::move(text)), name_(std::move(name)), separator_(separator) {
+    if (text_.starts_with("\x1F\x8B"))
+      gfn::fail("'", name_,
+                "' is compressed: read it by gfn::read_gzip_file of gfn/data/gzip.hpp, or with a program that was "
+                "built with zlib");
+    if (text_.starts_with("\xEF\xBB\xBF")) next_ = 3;
+    remove_empty_lines_at_end();
     while (text_.compare(next_, 1, "#") == 0) comments_.emplace_back(next_line_text().substr(1));
     if (!next_line()) gfn::fail("'", name_, "' is empty, it must begin with a line of column names");
     header_line_ = line_;
@@ -110,10 +118,40 @@ class TableReader {
     if (next_ == text_.size()) return false;
     std::string_view line = next_line_text();
     fields_.clear();
-    for (std::size_t mark; (mark = line.find(separator_)) != line.npos; line.remove_prefix(mark + 1))
-      fields_.push_back(line.substr(0, mark));
-    fields_.push_back(line);
-    return true;
+    while (true) {
+      fields_.push_back(line.starts_with('"') ? take_quoted(line) : take_plain(line));
+      if (line.empty()) return true;
+      line.remove_prefix(1);  // the separator
+    }
+  }
+  /// Takes a field from the beginning of a line.
+  std::string_view take_plain(std::string_view& line) const {
+    const std::string_view field = line.substr(0, line.find(separator_));
+    line.remove_prefix(field.size());
+    return field;
+  }
+  /// The same for one in quotes. What they stand for takes its place in the text, where it is not longer.
+  std::string_view take_quoted(std::string_view& line) {
+    char* const field = text_.data() + (line.data() - text_.data());
+    std::size_t size = 0, i = 1;
+    for (; i < line.size() && (line[i] != '"' || line.substr(i + 1).starts_with('"')); ++i) {
+      if (line[i] == '"') ++i;
+      field[size++] = line[i];
+    }
+    if (i == line.size()) fail("a field in quotes does not end, and no line break may stand in quotes");
+    line.remove_prefix(i + 1);
+    if (!line.empty() && line.front() != separator_)
+      fail("a field in quotes is followed by '", line, "', not by a separator");
+    return {field, size};
+  }
+  void remove_empty_lines_at_end() {
+    while (true)
+      if (text_.ends_with("\n\n"))
+        text_.pop_back();
+      else if (text_.ends_with("\n\r\n"))
+        text_.resize(text_.size() - 2);
+      else
+        return;
   }
 
   std::string text_;
