@@ -109,7 +109,7 @@ struct ModifiedDetailedBalance {
   template <class Input>
   double log_z(const Input& input) const {
     const int start = input.batch.steps().front().row;
-    return training_log_reward_of_row(input.batch, start, log_reward_floor) -
+    return input.batch.log_reward_shift() + training_log_reward_of_row(input.batch, start, log_reward_floor) -
            input.forward.log_probability(start, input.batch.table().exit_action());
   }
 };

@@ -75,7 +75,7 @@ class FlowMatching {
     for (Action a = 0; a < table.num_forward(); ++a)
       if (table.forward_mask(start)[static_cast<std::size_t>(a)])
         total = log_add_exp(total, static_cast<double>(log_flow.output(start)[a]));
-    return total;
+    return input.batch.log_reward_shift() + total;
   }
 
  private:

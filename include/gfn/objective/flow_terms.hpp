@@ -20,7 +20,7 @@ std::span<const int> all_rows(Tape<T>& tape, const Batch<E>& batch) {
   return {rows, count};
 }
 
-/// log F at every row of a batch's table, a column. Needs an input with a state flow.
+/// log F at every row of a batch's table, a column, less the batch's log_reward_shift. Needs an input with a state flow.
 template <class T, class Input>
 Var<T> record_flow(Tape<T>& tape, const Input& input) {
   return input.flow->function().record(tape, input.batch.table().block(all_rows(tape, input.batch)));
@@ -31,7 +31,7 @@ template <class Input>
 double log_flow_at_start(const Input& input) {
   const int start = input.batch.steps().front().row;
   input.flow->extend(input.batch.table().block({&start, 1}));
-  return static_cast<double>(input.flow->output(start)[0]);
+  return input.batch.log_reward_shift() + static_cast<double>(input.flow->output(start)[0]);
 }
 
 /// The entries of a column at some rows; 0 at the row `none`.

@@ -13,13 +13,14 @@
 
 namespace gfn {
 
-/// The log-reward of a row for training: not below `floor`. Throws gfn::Error for −∞, naming the state.
+/// The log-reward of a row for training: not below `floor`, and less the batch's log_reward_shift, as all that is
+/// learned is. Throws gfn::Error for −∞, naming the state.
 template <class E>
 [[nodiscard]] double training_log_reward_of_row(const Batch<E>& batch, int row, double floor) {
   const double log_reward = std::max(batch.log_reward_of_row(row), floor);
   if (log_reward == minus_infinity<>)
     fail("log_reward is -inf at the state ", describe(batch.table().state(row)), ": training needs a log_reward_floor");
-  return log_reward;
+  return log_reward - batch.log_reward_shift();
 }
 /// The same for the terminal state of a trajectory.
 template <class E>
@@ -33,7 +34,7 @@ struct RewardInput {
   const Batch<E>& batch;
   const ForwardEvaluation& forward;
   const BackwardEvaluation& backward;
-  double log_z;  ///< log Ẑ: the value of log Z, which takes no gradient from here
+  double log_z;  ///< log Ẑ less the batch's log_reward_shift, as training_log_reward is; it takes no gradient from here
 };
 
 /// A policy-dependent reward: fills in the cost of every step of the batch, from numbers alone (no gradient flows

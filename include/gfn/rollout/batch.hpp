@@ -112,6 +112,14 @@ class Batch {
   /// The power that rewards are taken to; 1 unless it was set.
   double reward_exponent() const { return exponent_; }
 
+  /// Sets the origin of log-rewards: training sees them less the origin, times the reward exponent as they are.
+  void set_log_reward_origin(double origin) {
+    require(std::isfinite(origin), "set_log_reward_origin: ", origin, ", it must be finite");
+    origin_ = origin;
+  }
+  /// What training takes from log_reward, and what log Z and flows are learned less: origin · exponent; 0 unless set.
+  double log_reward_shift() const { return exponent_ * origin_; }
+
   /// Computes the rewards of all terminal states that have none yet. Throws gfn::Error, naming the state, for NaN or
   /// +∞; those that were known before stay so.
   void compute_rewards() {
@@ -221,6 +229,7 @@ class Batch {
   std::vector<State> wanted_states_;
   std::vector<double> wanted_rewards_;
   double exponent_ = 1;
+  double origin_ = 0;
   BatchSource source_ = BatchSource::given;
   std::uint64_t drawn_from_ = 0;
 };

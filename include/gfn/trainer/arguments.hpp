@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <cmath>
 #include <concepts>
 #include <type_traits>
 
 #include <gfn/core/error.hpp>
+#include <gfn/core/notice.hpp>
 #include <gfn/environment/concepts.hpp>
 #include <gfn/environment/traits.hpp>
 #include <gfn/objective/concepts.hpp>
@@ -122,6 +124,28 @@ void require_batch(const Batch<E>& batch, const E& env) {
           "theirs by its address, so a copy is another one)");
   require(batch.trajectories() >= 1, "a batch of no trajectories: there is nothing to learn from");
 }
+
+/// Says once where float can't tell the log-rewards of a batch apart, since their origin is far away.
+template <class T>
+class LargeRewards {
+ public:
+  template <class E>
+  void look_at(const Batch<E>& batch) {
+    if constexpr (std::is_same_v<T, float>) {
+      for (int i = 0; i < batch.trajectories() && !said_; ++i) {
+        const double relative = batch.log_reward(i) - batch.log_reward_shift();
+        if (!std::isfinite(relative) || std::abs(relative) <= 1e6) continue;
+        said_ = true;
+        notice(concatenate("the log-reward of the state ", describe(batch.terminal_state(i)), " is ", relative,
+                           " away from initial_log_z, where float has few digits left: give an initial_log_z near log "
+                           "Z, or train in double"));
+      }
+    }
+  }
+
+ private:
+  bool said_ = false;
+};
 
 /// Calls clean_up() and goes on with the exception where body() throws: what a trainer's steps run in.
 template <class Body, class CleanUp>

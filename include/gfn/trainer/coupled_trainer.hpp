@@ -131,7 +131,7 @@ class CoupledTrainer {
         "who knows better says batch.assume_walked_back_by(backward))");
     return detail::guarded(
         [&] {
-          batch.set_reward_exponent(forward_trainer_.options_.reward_exponent.at(iteration()));
+          forward_trainer_.set_reward_scale(batch);
           batch.compute_rewards();
           prepare(batch);
           backward_.evaluate(batch.table());
@@ -177,7 +177,7 @@ class CoupledTrainer {
   /// All that the backward half asks the environment for.
   void walk_back(const Random& random, PhaseClock& clock) {
     const Batch<E>& ends = forward_trainer_.batch();
-    batch_.set_reward_exponent(ends.reward_exponent());
+    forward_trainer_.set_reward_scale(batch_);
     sampler_.sample(
         batch_, backward_, ends.trajectories(), [&](int i) -> const auto& { return ends.terminal_state(i); }, random,
         iteration());
@@ -210,7 +210,7 @@ class CoupledTrainer {
   void evaluate(const Batch<E>& batch) {
     forward_.evaluate(batch.table());
     cost_.assign(batch.steps().size(), 0.0);
-    reward_(Input{batch, forward_, backward_, forward_trainer_.log_z().value()}, cost_);
+    reward_(Input{batch, forward_, backward_, forward_trainer_.log_z().relative()}, cost_);
     std::span<const double> values;
     if (learns_value()) values = critic_.evaluate(batch.table(), 0.0);
     advantages_.compute(batch, Direction::backward, cost_, values, options_.advantage());
@@ -230,7 +230,7 @@ class CoupledTrainer {
   }
   /// −δ(τ) at every step: with it as the weight of log π_B, the surrogate has the gradient of the mean of ½δ².
   void compute_deviations(const Batch<E>& batch) {
-    const double log_z = forward_trainer_.log_z().value();
+    const double log_z = forward_trainer_.log_z().relative();
     deviations_.assign(cost_.size(), 0.0);
     for (int i = 0; i < batch.trajectories(); ++i) {
       const auto first = static_cast<std::size_t>(batch.offsets()[static_cast<std::size_t>(i)]);

@@ -43,6 +43,7 @@ struct MunchausenOptions {
   PrioritisedReplayOptions replay{};
   std::uint64_t beta_iterations = 2000;  ///< the exponent of the importance weights grows from 0 to 1 in so many
   double log_reward_floor = minus_infinity<>;
+  double initial_log_z = 0;  ///< the origin of log-rewards: Q is learned less it
 };
 
 /// Trains by Munchausen DQN (Tiapkin, Morozov, Naumov, Vetrov: "Generative flow networks as entropy-regularized RL",
@@ -92,6 +93,7 @@ class MunchausenTrainer {
     q.parameters().require_same_blocks(target.parameters(), "MunchausenTrainer", "in the network", "in the target");
     target.parameters().mark_in_use();
     target.parameters().modify() = q.parameters().value();
+    batch_.set_log_reward_origin(options.initial_log_z);
     adam_.add(q.parameters(), {.learning_rate = options.learning_rate});
   }
 
@@ -131,6 +133,7 @@ class MunchausenTrainer {
     const double epsilon = options_.exploration.epsilon(iteration_);
     sampler_.sample(batch_, policy_, trajectories, random, iteration_, {.epsilon = epsilon});
     batch_.compute_rewards();
+    large_rewards_.look_at(batch_);
     const double log_z = log_z_at_start();
     remember();
     clock.mark(&PhaseSeconds::rollout);
@@ -226,7 +229,7 @@ class MunchausenTrainer {
   double log_z_at_start() {
     const int start = batch_.steps().front().row;
     q_.extend(batch_.table().block({&start, 1}));
-    return temperature_ * log_sum_exp_legal(q_.output(start), batch_.table(), start);
+    return batch_.log_reward_shift() + temperature_ * log_sum_exp_legal(q_.output(start), batch_.table(), start);
   }
 
   double accumulate_gradient() {
@@ -268,6 +271,7 @@ class MunchausenTrainer {
   std::vector<double> weights_, leaf_factors_, y_, log_sums_;
   std::vector<int> rows_, children_, start_rows_, all_rows_;
   std::vector<Action> actions_;
+  detail::LargeRewards<T> large_rewards_;
   std::uint64_t iteration_ = 0;
   double log_z_ = 0;
   PhaseSeconds seconds_;

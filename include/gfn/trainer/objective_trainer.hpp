@@ -28,7 +28,7 @@ namespace gfn {
 struct ObjectiveTrainerOptions {
   double learning_rate = 1e-3;  ///< of policies and flow (Adam)
   double log_z_rate = 0.1;
-  double initial_log_z = 0;
+  double initial_log_z = 0;          ///< the origin of log-rewards too: log Z and flows are learned less it
   Exploration exploration{};         ///< off by default
   RewardExponent reward_exponent{};  ///< off by default
 };
@@ -84,7 +84,7 @@ class ObjectiveTrainer {
     detail::require_batch(batch, environment());
     return detail::guarded(
         [&] {
-          batch.set_reward_exponent(options_.reward_exponent.at(iteration_));
+          set_reward_scale(batch);
           prepare(batch);
           forward_.evaluate(batch.table());
           backward_.evaluate(batch.table());
@@ -109,7 +109,7 @@ class ObjectiveTrainer {
     if constexpr (requires(const Input& input) { objective_.log_z(input); })
       return log_z_estimate_;
     else
-      return log_z_.value();
+      return batch_.reward_exponent() * log_z_.origin() + log_z_.relative();
   }
   const Batch<E>& batch() const { return batch_; }
   const PhaseSeconds& seconds() const { return seconds_; }
@@ -123,7 +123,7 @@ class ObjectiveTrainer {
     visit_function(archive, "forward policy", forward_.policy());
     visit_function(archive, "backward policy", backward_.policy());
     if constexpr (has_flow) visit_function(archive, "flow", flow_.function());
-    archive("log Z", log_z_.parameters());
+    log_z_.visit_state(archive);
     adam_.visit_state(archive);
   }
 
@@ -155,7 +155,7 @@ class ObjectiveTrainer {
     PhaseClock clock(seconds_);
     const double before = seconds_.total();
     const double epsilon = options_.exploration.epsilon(iteration_);
-    batch_.set_reward_exponent(options_.reward_exponent.at(iteration_));
+    set_reward_scale(batch_);
     sampler_.sample(batch_, forward_, trajectories, random, iteration_, {.epsilon = epsilon});
     clock.mark(&PhaseSeconds::rollout);
     evaluate_forward_at_rows_from(prepare(batch_));
@@ -185,10 +185,15 @@ class ObjectiveTrainer {
     tape_.clear();
   }
 
+  void set_reward_scale(Batch<E>& batch) const {
+    batch.set_reward_exponent(options_.reward_exponent.at(iteration_));
+    batch.set_log_reward_origin(log_z_.origin());
+  }
   /// Rewards, and what the objective wants to add to the batch. Returns the number of rows before.
   int prepare(Batch<E>& batch) {
     const int rows = batch.table().rows();
     batch.compute_rewards();
+    large_rewards_.look_at(batch);
     if constexpr (requires { objective_.prepare(batch); }) objective_.prepare(batch);
     return rows;
   }
@@ -232,6 +237,7 @@ class ObjectiveTrainer {
   Tape<T> tape_;
   Adam<T> adam_;
   std::vector<int> added_rows_, all_rows_;
+  detail::LargeRewards<T> large_rewards_;
   std::uint64_t iteration_ = 0;
   double log_z_estimate_ = 0;  // of objectives that do not learn log Z as such
   PhaseSeconds seconds_;

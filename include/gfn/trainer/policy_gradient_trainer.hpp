@@ -37,7 +37,7 @@ struct PolicyGradientOptions {
   double learning_rate = 1e-3;
   double log_z_rate = 0.1;
   double critic_rate = 5e-3;
-  double initial_log_z = 0;
+  double initial_log_z = 0;                    ///< the origin of log-rewards too: log Z is learned less it
   double log_reward_floor = minus_infinity<>;  ///< log R is not taken below it; −∞: as it is
   RewardExponent reward_exponent{};            ///< off by default; not the paper's
 
@@ -182,7 +182,7 @@ class PolicyGradientTrainer {
         "knows better says batch.assume_on_policy(forward))");
     return detail::guarded(
         [&] {
-          batch.set_reward_exponent(options_.reward_exponent.at(iteration_));
+          set_reward_scale(batch);
           forward_.evaluate(batch.table());
           evaluate(batch);
           critic_gradient(batch);
@@ -195,7 +195,7 @@ class PolicyGradientTrainer {
   const E& environment() const { return batch_.environment(); }
   std::uint64_t iteration() const { return iteration_; }
   LogZ& log_z() { return log_z_; }
-  double log_z_estimate() const { return log_z_.value(); }
+  double log_z_estimate() const { return batch_.reward_exponent() * log_z_.origin() + log_z_.relative(); }
   const Update& update() const { return update_; }
   Forward& forward() { return forward_.policy(); }
   Backward& backward() { return backward_.policy(); }
@@ -210,7 +210,7 @@ class PolicyGradientTrainer {
     archive("iteration", &iteration_, std::size_t{1});
     visit_function(archive, "forward policy", forward_.policy());
     visit_function(archive, "backward policy", backward_.policy());
-    archive("log Z", log_z_.parameters());
+    log_z_.visit_state(archive);
     update_.visit_state(archive);
     adam_.visit_state(archive);
     critic_.visit_state(archive, "value");
@@ -222,9 +222,13 @@ class PolicyGradientTrainer {
 
   // A step in three parts: all calls of the environment, all gradients, and then the first change of a parameter.
 
+  void set_reward_scale(Batch<E>& batch) const {
+    batch.set_reward_exponent(options_.reward_exponent.at(iteration_));
+    batch.set_log_reward_origin(log_z_.origin());
+  }
   void sample(const Random& random, int trajectories, PhaseClock& clock) {
     require(trajectories >= 1, "a step on ", trajectories, " trajectories");
-    batch_.set_reward_exponent(options_.reward_exponent.at(iteration_));
+    set_reward_scale(batch_);
     sampler_.sample(batch_, forward_, trajectories, random, iteration_);
     clock.mark(&PhaseSeconds::rollout);
     evaluate(batch_);
@@ -250,7 +254,7 @@ class PolicyGradientTrainer {
                            .transitions = batch_.num_steps(),
                            .distinct_states = batch_.table().rows(),
                            .loss = advantages_.mean_total(),
-                           .log_z = log_z_.value(),
+                           .log_z = log_z_estimate(),
                            .value_loss = value_loss,
                            .seconds = seconds_.total() - seconds_before};
     if constexpr (requires { update_.report().kl; }) {
@@ -270,8 +274,9 @@ class PolicyGradientTrainer {
   /// Costs, values and advantages of a batch on which the forward policy is evaluated.
   void evaluate(Batch<E>& batch) {
     batch.compute_rewards();
+    large_rewards_.look_at(batch);
     backward_.evaluate(batch.table());
-    const double log_z = log_z_.value();
+    const double log_z = log_z_.relative();
     cost_.assign(batch.steps().size(), 0.0);
     reward_(RewardInput<E, ForwardEvaluation, BackwardEvaluation>{batch, forward_, backward_, log_z}, cost_);
     std::span<const double> values;
@@ -303,6 +308,7 @@ class PolicyGradientTrainer {
   std::vector<double> cost_;
   Tape<T> tape_;
   Adam<T> adam_;  // of log Z
+  detail::LargeRewards<T> large_rewards_;
   std::uint64_t iteration_ = 0;
   PhaseSeconds seconds_;
 };
