@@ -20,6 +20,7 @@
 #include <gfn/ad/segments.hpp>
 #include <gfn/ad/softmax.hpp>
 #include <gfn/ad/sparse_affine.hpp>
+#include <gfn/ad/sum.hpp>
 #include <gfn/ad/tape.hpp>
 #include <gfn/core/action.hpp>
 #include <gfn/core/aligned_buffer.hpp>

@@ -229,3 +229,17 @@ TEST_CASE("lists longer than an int can count are refused before they are read")
   CHECK_THROWS_AS(gfn::running_sum(x, offsets), gfn::Error);
   CHECK_THROWS_AS(gfn::segment_log_sum_exp(x, offsets), gfn::Error);
 }
+
+TEST_CASE("floats are summed in double over segments") {
+  const int n = 20000, offsets[] = {0, n};
+  const gfn::Matrix<float> x = gfn::Matrix<float>::Constant(n, 1, 0.1F);
+  gfn::Tape<float> tape;
+  const auto v = tape.variable(x);
+  const float exact = static_cast<float>(n * static_cast<double>(0.1F));
+  const auto sums = gfn::running_sum(v, offsets);
+  CHECK(gfn::segment_sum(v, offsets).scalar() == exact);
+  CHECK(sums.value()(n, 0) == exact);
+  tape.pull_back(sums, gfn::Matrix<float>::Constant(n + 1, 1, 0.1F));
+  CHECK(v.grad()(0, 0) == exact);
+  CHECK(gfn::segment_log_sum_exp(v, offsets).scalar() == Approx(0.1F + std::log(20000.0)).epsilon(1e-7));
+}

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <type_traits>
-
+#include <gfn/ad/sum.hpp>
 #include <gfn/ad/tape.hpp>
 
 namespace gfn {
@@ -12,7 +11,7 @@ namespace detail {
 /// Σ x, entry after entry: the bits depend on neither addresses nor vector width. Floats are summed in double.
 template <class T>
 T sum_in_order(In<T> x) {
-  std::conditional_t<std::is_same_v<T, float>, double, T> sum(0);
+  SumOf<T> sum(0);
   for (Eigen::Index i = 0; i < x.size(); ++i) sum += x.data()[i];
   return static_cast<T>(sum);
 }

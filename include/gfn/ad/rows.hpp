@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <span>
 
+#include <gfn/ad/sum.hpp>
 #include <gfn/ad/tape.hpp>
 #include <gfn/core/action.hpp>
 
@@ -141,8 +142,8 @@ struct ScatterAddRows {
   }
 };
 
-/// Sums over runs of a column: y[i] = Σ x[k] over offsets[i] ≤ k < offsets[i + 1], in the order of k. x is m × 1, y is
-/// count × 1, and `offsets` has count + 1 entries, ascending from 0 or more to m or less.
+/// Sums over runs of a column: y[i] = Σ x[k] over offsets[i] ≤ k < offsets[i + 1], in the order of k, floats in double. x
+/// is m × 1, y is count × 1, and `offsets` has count + 1 entries, ascending from 0 or more to m or less.
 struct SegmentSum {
   const int* offsets = nullptr;
   int count = 0;
@@ -172,9 +173,9 @@ struct SegmentSum {
   template <class T>
   void add(Out<T> y, In<T> x) const {
     for (int i = 0; i < count; ++i) {
-      T sum(0);
+      detail::SumOf<T> sum(0);
       for (int k = offsets[i]; k < offsets[i + 1]; ++k) sum += x.data()[k];
-      y.data()[i] = sum;
+      y.data()[i] = static_cast<T>(sum);
     }
   }
 };

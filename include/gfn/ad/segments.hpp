@@ -5,13 +5,14 @@
 #include <span>
 
 #include <gfn/ad/rows.hpp>
+#include <gfn/ad/sum.hpp>
 #include <gfn/ad/tape.hpp>
 #include <gfn/core/error.hpp>
 #include <gfn/core/log_space.hpp>
 
 namespace gfn {
 
-/// Sums of a column from the start of each segment: for a segment of n entries the n + 1 numbers 0, x₀, x₀ + x₁, …, so
+/// Sums of a column from the start of each segment, floats in double: for a segment of n entries the n + 1 numbers 0, x₀, x₀ + x₁, …, so
 /// that y has `segments` entries more than x.
 struct RunningSum {
   const int* offsets = nullptr;
@@ -33,10 +34,10 @@ struct RunningSum {
   template <class T>
   void vjp(In<T>, Out<T> gy, In<T>, Out<T> gx) const {
     for (int s = 0; s < segments; ++s) {
-      T sum(0);
+      detail::SumOf<T> sum(0);
       for (Eigen::Index k = Eigen::Index(offsets[s + 1]) - 1; k >= offsets[s]; --k) {
         sum += gy.data()[k + s + 1];
-        gx.data()[k] += sum;
+        gx.data()[k] += static_cast<T>(sum);
       }
     }
   }
@@ -45,12 +46,12 @@ struct RunningSum {
   template <class T>
   void add(Out<T> y, In<T> x) const {
     for (int s = 0; s < segments; ++s) {
-      T sum(0);
+      detail::SumOf<T> sum(0);
       for (Eigen::Index k = offsets[s]; k < offsets[s + 1]; ++k) {
-        y.data()[k + s] = sum;
+        y.data()[k + s] = static_cast<T>(sum);
         sum += x.data()[k];
       }
-      y.data()[offsets[s + 1] + s] = sum;
+      y.data()[offsets[s + 1] + s] = static_cast<T>(sum);
     }
   }
 };
@@ -91,9 +92,9 @@ struct SegmentLogSumExp {
       if (high < x.data()[k]) high = x.data()[k];
     }
     if (isinf(high)) return high;
-    T sum(0);
+    detail::SumOf<T> sum(0);
     for (int k = offsets[s]; k < offsets[s + 1]; ++k) sum += exp(x.data()[k] - high);
-    return high + log(sum);
+    return high + static_cast<T>(log(sum));
   }
   /// Calls visit(s, k, exp(x_k − y_s)) for the entries of all segments.
   template <class T, class Visit>
@@ -132,17 +133,17 @@ struct WeightedPairs {
   template <class T>
   void forward(Out<T> y, In<T> h) const {
     for (int s = 0; s < segments; ++s) {
-      T sum(0);
+      detail::SumOf<T> sum(0);
       sweep(h, s, false, [&](Eigen::Index, const Moments<T>& m) { sum += m.second; });
-      y(s, 0) = sum;
+      y(s, 0) = static_cast<T>(sum);
     }
   }
   template <class T>
   void jvp(In<T>, Out<T> dy, In<T> h, In<T> dh) const {
     for (int s = 0; s < segments; ++s) {
-      T sum(0);
+      detail::SumOf<T> sum(0);
       each_slope(h, s, [&](Eigen::Index k, const T& slope) { sum += slope * dh(k, 0); });
-      dy(s, 0) = sum;
+      dy(s, 0) = static_cast<T>(sum);
     }
   }
   template <class T>
@@ -235,19 +236,19 @@ struct PairsByDistance {
   }
   template <class T>
   void forward(Out<T> y, In<T> h) const {
-    T sum(0);
+    detail::SumOf<T> sum(0);
     each_pair([&](Eigen::Index i, Eigen::Index j, double w) {
       sum += static_cast<T>(w) * (h(j, 0) - h(i, 0)) * (h(j, 0) - h(i, 0));
     });
-    y(0, 0) = sum;
+    y(0, 0) = static_cast<T>(sum);
   }
   template <class T>
   void jvp(In<T>, Out<T> dy, In<T> h, In<T> dh) const {
-    T sum(0);
+    detail::SumOf<T> sum(0);
     each_pair([&](Eigen::Index i, Eigen::Index j, double w) {
       sum += static_cast<T>(2 * w) * (h(j, 0) - h(i, 0)) * (dh(j, 0) - dh(i, 0));
     });
-    dy(0, 0) = sum;
+    dy(0, 0) = static_cast<T>(sum);
   }
   template <class T>
   void vjp(In<T>, Out<T> gy, In<T> h, Out<T> gh) const {
