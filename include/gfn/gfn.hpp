@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-/// Everything in gfn that needs only Eigen.
+/// Everything in gfn that needs only Eigen, but for the tools of tests (gfn/testing/). Not here either:
+/// gfn/data/gzip.hpp, which needs zlib.
 
 #include <gfn/core/language.hpp>  // before all else
 

@@ -15,8 +15,8 @@ namespace gfn {
 /// direction that stands in the parameters' tangents, and M a symmetric matrix for each row of y, by
 /// `metric(row, y_row, u_row)`, which overwrites u_row (std::span<T>) with M times what is in it.
 ///
-/// Nothing is allocated by this function: the tangent of y is used as scratch, so y must be the result of an operation,
-/// and reads M J v afterwards.
+/// Takes no memory but the tangents and cotangents of the tape, once. The tangent of y is used as scratch, so y must be
+/// the result of an operation, and reads M J v afterwards.
 template <class T, class Metric>
 void add_gauss_newton_product(const Var<T>& y, const Metric& metric) {
   static_assert(std::is_invocable_v<const Metric&, int, std::span<const T>, std::span<T>>,

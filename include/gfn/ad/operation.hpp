@@ -22,7 +22,7 @@ using Another = T;
 /// 4. `vjp(y, gy, x…, gx…)` adds Jᵢᵀ gy to each gxᵢ that is `present`. It may use gy as scratch: nobody reads it again.
 ///
 /// Pointers inside the struct (index lists, masks) must outlive the tape's next `clear`.
-/// testing::check_operation examines all four numerically.
+/// testing::check_operation examines the last three numerically, and whether they fit each other.
 template <class Op, class T, class... X>
 concept OperationOn = std::is_trivially_copyable_v<Op> && std::is_trivially_destructible_v<Op> &&
     requires(const Op op, Out<T> out, In<T> in, Shape s, const X&... x, const detail::Another<Out<T>, X>&... gx) {

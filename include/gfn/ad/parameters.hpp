@@ -115,7 +115,7 @@ class Parameters {
   Out<T> grad(int i) { return {grad_.data() + block(i).offset, block(i).shape.rows, block(i).shape.cols}; }
   void zero_grad() { grad().setZero(); }
 
-  /// The direction of forward-mode passes; zero until it is set.
+  /// The direction of forward-mode passes; zero until it is set. The first call makes room for it.
   VectorMap tangent() {
     if (tangent_.size() != value_.size()) tangent_.assign(value_.size(), T(0));
     return {tangent_.data(), size()};

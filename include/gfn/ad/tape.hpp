@@ -54,7 +54,7 @@ struct Node {
 
 }  // namespace detail
 
-/// A handle on a matrix of the tape; copied freely, dead after the tape's next `clear` (asserted in debug builds).
+/// A handle on a matrix of the tape; copied freely, dead after the tape's next `clear` (asserted under GFN_DEBUG).
 template <class T>
 class Var {
  public:
@@ -73,7 +73,8 @@ class Var {
   }
   /// The cotangent after a reverse pass. Meant for leaves: operations may use that of an inner variable as scratch.
   Out<T> grad() const;
-  /// The tangent: to be set on leaves before `push_forward`, to be read anywhere after it.
+  /// The tangent: to be set on parameters and variables before `push_forward`, to be read anywhere after it. That of a
+  /// constant is not looked at.
   Out<T> tangent() const;
   Tape<T>& tape() const { return *tape_; }
 
@@ -178,13 +179,15 @@ class Tape {
     return handle(node);
   }
 
-  /// Adds the gradient of a 1 × 1 variable to all parameters and variables below it.
+  /// Adds the gradient of a 1 × 1 variable to that of all parameters below it; the `grad` of variables is what this
+  /// pass alone gives.
   void backward(const Var<T>& loss) {
     require(loss.shape() == Shape{1, 1}, "Tape::backward: the loss is ", loss.rows(), " x ", loss.cols(),
             ", not 1 x 1");
     pull_back(loss, Eigen::Matrix<T, 1, 1>::Constant(T(1)));
   }
-  /// Adds Jᵀ·cotangent to all parameters and variables below y; the cotangent has y's shape.
+  /// Adds Jᵀ·cotangent to the gradients of all parameters below y; the cotangent has y's shape. The `grad` of variables
+  /// starts from zero in each pass.
   template <class Derived>
   void pull_back(const Var<T>& y, const Eigen::DenseBase<Derived>& cotangent) {
     require(y.rows() == cotangent.rows() && y.cols() == cotangent.cols(), "Tape::pull_back: the cotangent is ",

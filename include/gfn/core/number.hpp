@@ -4,6 +4,7 @@
 #include <gfn/core/language.hpp>
 
 #include <charconv>
+#include <cmath>
 #include <concepts>
 #include <locale>
 #include <sstream>
@@ -14,7 +15,8 @@
 namespace gfn {
 
 /// Reads a number that is the whole of a text, whatever the locale: [+-] digits, for a floating-point T with a decimal
-/// point and an exponent too. False, with `value` as it was, for any other text and for a number beyond T's range.
+/// point and an exponent too. False, with `value` as it was, for any other text ("inf" and "nan" among them) and for a
+/// number beyond T's range.
 template <class T>
   requires(std::integral<T> || std::floating_point<T>)
 [[nodiscard]] bool parse_number(std::string_view text, T& value) {
@@ -37,6 +39,8 @@ template <class T>
     T number{};
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
     if (error != std::errc() || end != text.data() + text.size()) return false;
+    if constexpr (std::floating_point<T>)
+      if (!std::isfinite(number)) return false;
     value = number;
     return true;
   }

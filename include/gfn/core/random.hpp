@@ -72,7 +72,7 @@ class Stream {
 };
 
 /// The root of all randomness of a run: a seed, from which every consumer gets a stream of its own. Results depend on
-/// the seed, the iteration and the trajectory, never on the order in which things are computed.
+/// the seed, the iteration, the trajectory and the order in which networks are made, on no other order.
 class Random {
  public:
   explicit Random(std::uint64_t seed = 0) : seed_(seed) {}

@@ -22,7 +22,7 @@ struct StateBlock {
   std::span<const State> states;         ///< all states of the table
   const SparseRows* features = nullptr;  ///< their encodings; null when the environment has none
   std::span<const int> rows;             ///< the rows that are meant
-  RowsIdentity identity;                 ///< changes whenever the states do
+  RowsIdentity identity;                 ///< changes when rows are forgotten, not when some are added
 };
 
 }  // namespace gfn

@@ -83,7 +83,7 @@ class StateTable {
   }
   bool can_exit(int row) const { return forward_mask(row)[static_cast<std::size_t>(exit_action())]; }
 
-  /// The row of an equal state, or none.
+  /// The row of an equal state, or none; always none where states are not grouped.
   int find(const State& s) const {
     if constexpr (has_state_hash<E>)
       if (group_) return index_.find(hash_state(*env_, s), [&](int row) { return state(row) == s; });

@@ -76,7 +76,7 @@ inline void require_outputs(const char* policy, int outputs, int choices, const 
 }  // namespace detail
 
 /// log π_F on all edges and exits. A state with one choice is forced, and the policy is not asked there. Throws
-/// gfn::Error, naming the state, for logits that are not finite.
+/// gfn::Error, naming the state, for legal logits that are NaN, +∞ or all −∞.
 template <class E, class P>
   requires Policy<P, StateOf<E>>
 [[nodiscard]] ForwardLogProbabilities forward_log_probabilities(const StateGraph<E>& graph, P& policy) {

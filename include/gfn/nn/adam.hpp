@@ -109,7 +109,8 @@ class Adam {
   /// One pass, on Eigen's packets: compilers do not vectorise a square root that may set errno. Parameters are padded
   /// to whole cache lines, so there is no remainder. First moments that have decayed to nothing are set to zero, and
   /// second ones are kept from it, before they become subnormal, which would make every later step many times slower;
-  /// either changes a parameter by less than 1e-20 of the rate.
+  /// with the default epsilon either changes a parameter by less than 1e-16 of the rate (with epsilon 0, gradients
+  /// below 1e-17 move it less than they should).
   static void update(const Coefficients& c, Eigen::Index size, T* value, T* grad, T* mean, T* square) {
     namespace ei = Eigen::internal;
     using Packet = typename ei::packet_traits<T>::type;

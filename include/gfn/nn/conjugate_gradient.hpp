@@ -19,11 +19,12 @@ struct ConjugateGradientOptions {
 struct ConjugateGradientReport {
   int iterations = 0;
   double residual = 0;              ///< ‖r‖² at the end
-  bool negative_curvature = false;  ///< a direction p with p·Hp ≤ 0 stopped the iteration before its step
+  bool negative_curvature = false;  ///< a p with p·(H + damping)p ≤ 0, or NaN, stopped the iteration before its step
 };
 
 /// Solves (H + damping·1) x = b for a symmetric positive definite H (Hestenes and Stiefel 1952), from x = 0. Vectors
-/// are as long as a network has parameters, so each iteration passes over them three times and no more.
+/// are as long as a network has parameters, so beside multiply() each iteration passes over them three times and no
+/// more, four times with damping.
 template <class T>
 class ConjugateGradient {
  public:

@@ -28,8 +28,8 @@ struct MlpOptions {
   Initialiser head_initialiser = Initialiser::uniform_fan_in;  ///< of the output layers
 };
 
-/// A multi-layer perceptron over sparse encodings: a trunk of hidden layers h ← F(h W + b), the first of which sums the
-/// weight rows of the active features, and any number of linear heads on it.
+/// A multi-layer perceptron over sparse encodings: a trunk of hidden layers h ← F(h W + b), perhaps of none, and any
+/// number of linear heads on it. The first layer sums the weight rows of the active features.
 ///
 /// It can be evaluated block by block (`extend`), keeps the activations of all rows since the states or the parameters
 /// last changed, and is then differentiated once over all of them: `record` adopts the finished activations.

@@ -92,7 +92,7 @@ class Advantages {
     steps_ += actions;
     total_[static_cast<std::size_t>(i)] = to_go;
     if (options.baseline == Baseline::constant)
-      for (std::size_t k = first; k < first + count; ++k) advantage_[k] = to_go;
+      for (std::size_t k = first; k < first + actions; ++k) advantage_[k] = to_go;
   }
   void center(const Batch<E>& batch, Direction direction) {
     if (steps_ == 0) return;

@@ -27,9 +27,9 @@ template <class Input>
 concept FlowInput = !std::same_as<std::remove_pointer_t<decltype(Input::flow)>, Absent>;
 
 /// An objective: objective(tape, input) gives a loss, 1 × 1, on the tape. It takes from the input what it needs, and is
-/// minimised. Two more members are used where they are there: `prepare(batch)`, before the networks are evaluated, may
-/// ask for rewards and add rows; `log_z(input)` tells the estimate of log Z for objectives that do not learn it as
-/// such.
+/// minimised. Two more members are used where they are there: `prepare(batch)`, once the trajectories stand, may ask
+/// for rewards and add rows, at which the policies are then evaluated too; `log_z(input)` tells the estimate of log Z
+/// for objectives that do not learn it as such.
 template <class O, class T, class Input>
 concept Objective = requires(const O& objective, Tape<T>& tape, const Input& input) {
   { objective(tape, input) } -> std::same_as<Var<T>>;

@@ -82,7 +82,7 @@ class ReplayGuide {
   std::size_t num_patterns() const { return statistics_.size(); }
 
   /// The mean reward r̄ of the seen objects that agree with the pattern, which x fills in part, x among them unless
-  /// include_self is off; 0 where there is none.
+  /// include_self is off; not below the floor, which is also the score where there is none.
   double score(const State& pattern, const State& x) const {
     return score(static_cast<std::uint64_t>(env_->index(pattern)),
                  own_part(static_cast<std::uint64_t>(env_->index(x)), [&] { return log_reward(*env_, x); }));

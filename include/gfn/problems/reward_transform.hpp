@@ -62,8 +62,8 @@ class RewardTransform {
   double log_scale_ = 0;
 };
 
-/// The reward of sequences that a function gives, such as a TreeEnsemble: `double value(std::span<const Symbol>)
-/// const`, transformed.
+/// The reward of sequences that a function object gives, such as a TreeEnsemble, by
+/// `double operator()(std::span<const Symbol>) const`, transformed.
 template <class Value>
 class TransformedReward {
   static_assert(

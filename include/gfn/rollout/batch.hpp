@@ -20,7 +20,7 @@ struct Step {
   int row;                 ///< the state in which the action is taken
   Action action;           ///< forward action; the exit action at the end
   int child;               ///< the state that it leads to; none for the exit
-  Action backward_action;  ///< what takes the child back to the state; none for the exit
+  Action backward_action;  ///< what takes the child back to the state; none for the exit, and without undo
 };
 
 /// Where the trajectories of a batch come from.

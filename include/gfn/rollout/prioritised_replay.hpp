@@ -19,8 +19,8 @@ struct PrioritisedReplayOptions {
 };
 
 /// A buffer of items that are drawn by priority (Schaul, Quan, Antonoglou, Silver: "Prioritized experience replay",
-/// ICLR 2016). A new item has the largest priority seen so far. Adding, drawing and changing a priority take time
-/// logarithmic in the capacity; memory grows with the items.
+/// ICLR 2016). A new item has the largest priority seen so far, at least 1. Adding, drawing and changing a priority
+/// take time logarithmic in the number of items; memory grows with the items.
 template <class Item>
 class PrioritisedReplay {
  public:

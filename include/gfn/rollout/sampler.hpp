@@ -77,7 +77,7 @@ class ForwardSampler {
 
   /// Fills the batch with `trajectories` new ones; trajectory i draws from the stream (seed, forward, iteration, i).
   /// The policy's evaluation is left with all rows of the batch. Throws gfn::Error for an environment that leaves no
-  /// choice or has a cycle, and for logits that are not finite, naming the state.
+  /// choice or has a cycle, and for legal logits that are NaN, +∞ or all −∞, naming the state.
   template <class T, class P>
   void sample(Batch<E>& batch, PolicyEvaluation<T, P, E>& policy, int trajectories, const Random& random,
               std::uint64_t iteration, const RolloutOptions& options = {}) {

@@ -14,7 +14,8 @@ namespace gfn {
 
 /// Fills a batch with given trajectories, each a list of forward actions from the initial state on, the exit
 /// (num_actions()) as the last. The batch counts as off-policy. Throws std::invalid_argument that names the trajectory,
-/// the state and the action for an action that is not legal, and for a trajectory that does not end with the exit.
+/// the state and the action for an action that is not legal, and for a trajectory that does not end with the exit; and,
+/// without a state, for one that goes on after it.
 template <class E>
 void fill_batch(Batch<E>& batch, std::span<const std::vector<Action>> trajectories) {
   batch.clear();

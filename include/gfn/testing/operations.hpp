@@ -35,7 +35,7 @@ struct OperationInput {
 
 struct OperationCheckOptions {
   double low = -2.0, high = 2.0;  ///< the range of random inputs: inside the domain, with no kink that is hit exactly
-  double step = 1e-5;             ///< of the central differences, times max(1, |x|)
+  double step = 1e-5;             ///< of the central differences; along single entries times max(1, |x|)
   double tolerance = 1e-6;        ///< against differences, absolute or relative, whichever is larger
   double adjoint_tolerance = 1e-10;
   double float_tolerance = 1e-3;  ///< of float against double

@@ -18,8 +18,8 @@ namespace gfn {
 /// Proposition 1).
 enum class BackwardLoss : std::uint8_t {
   policy_gradient,  ///< the surrogate, with the costs R_B or R_B^G
-  squared,  ///< ½δ(τ)², δ the log-ratio of trajectory balance with the other policy held fixed: no value function, no
-            ///< centring, and more variance
+  squared,  ///< ½δ(τ)², δ the log-ratio of trajectory balance with the other policy (for R_B^G: the guide) held fixed:
+            ///< no value function, no centring, and more variance
 };
 
 /// Options of the backward policy's gradient. Defaults: Niu et al. 2024.

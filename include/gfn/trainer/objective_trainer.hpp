@@ -27,9 +27,9 @@ namespace gfn {
 /// Options of a trainer with a single objective. Defaults: Niu et al. 2024.
 struct ObjectiveTrainerOptions {
   double learning_rate = 1e-3;  ///< of policies and flow (Adam)
-  double log_z_rate = 0.1;
-  double initial_log_z = 0;          ///< the origin of log-rewards too: log Z and flows are learned less it
-  Exploration exploration{};         ///< off by default
+  double log_z_rate = 0.1;      ///< of log Z, where the objective learns it as such: TB does, DB, SubTB and FM do not
+  double initial_log_z = 0;     ///< the origin of log-rewards too: log Z and state flows are learned less it
+  Exploration exploration{};    ///< off by default
   RewardExponent reward_exponent{};  ///< off by default
 };
 

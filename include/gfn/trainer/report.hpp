@@ -10,9 +10,9 @@ namespace gfn {
 
 /// Seconds spent in the phases of training.
 struct PhaseSeconds {
-  double rollout = 0;    ///< sampling trajectories, the acting policy's forward passes included
-  double forward = 0;    ///< rewards, and the forward passes of all other networks
-  double reverse = 0;    ///< recording losses and their gradients
+  double rollout = 0;    ///< sampling trajectories, the acting policy's forward passes included; Q-Much: rewards too
+  double forward = 0;    ///< rewards, and the forward passes of other networks that losses are computed from
+  double reverse = 0;    ///< recording losses, with the forward passes of state flows and Q, and their gradients
   double optimiser = 0;  ///< parameter updates
   double total() const { return rollout + forward + reverse + optimiser; }
 };
@@ -40,7 +40,7 @@ struct IterationReport {
   std::uint64_t total = 0;      ///< how many there will be when this call of `train` is done
   int trajectories = 0;
   int transitions = 0;      ///< actions taken, exits included
-  int distinct_states = 0;  ///< in the forward batch
+  int distinct_states = 0;  ///< in the forward batch, with what an objective adds to it (flow matching: the parents)
   double loss = 0;          ///< the objective's value; for policy gradients the mean of δ(τ)
   double log_z = 0;
   double epsilon = 0;            ///< of the exploration
