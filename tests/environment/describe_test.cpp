@@ -72,7 +72,7 @@ TEST_CASE("is_describable is false where describe can't print a state, or a part
 }
 
 TEST_CASE("a state can be named by the actions that lead to it") {
-  CHECK(gfn::describe_actions({}) == "the initial state");
-  CHECK(gfn::describe_actions(std::vector<gfn::Action>{7}) == "the state that the action 7 leads to");
-  CHECK(gfn::describe_actions(std::vector<gfn::Action>{0, 2, 1}) == "the state that the actions 0, 2, 1 lead to");
+  CHECK(gfn::describe_actions({}) == "(the initial one)");
+  CHECK(gfn::describe_actions(std::vector<gfn::Action>{7}) == "(reached by the action 7)");
+  CHECK(gfn::describe_actions(std::vector<gfn::Action>{0, 2, 1}) == "(reached by the actions 0, 2, 1)");
 }

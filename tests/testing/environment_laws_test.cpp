@@ -621,9 +621,9 @@ TEST_CASE("the report counts states that look alike to a network") {
     CHECK(bits.states == 15);
     CHECK(bits.equal_encodings == 1 + 6 + 28);
     CHECK(bits.look_alikes == 1 + 6);
-    const std::string start = "the state that the action ";
-    CHECK((bits.example == std::pair(start + "0 leads to", start + "1 leads to") ||
-           bits.example == std::pair(start + "1 leads to", start + "0 leads to")));
+    const std::string start = "(reached by the action ";
+    CHECK((bits.example == std::pair(start + "0)", start + "1)") ||
+           bits.example == std::pair(start + "1)", start + "0)")));
     // One of each length that begins with 0, and one that begins with 1.
     const auto first = report(EncodedBits{{.length = 3}, true}, 100);
     CHECK(first.equal_encodings == 2 * (1 + 6));

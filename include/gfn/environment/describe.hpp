@@ -120,16 +120,17 @@ std::string describe(const T& x) {
 template <class T>
 inline constexpr bool is_describable = detail::has_description<std::remove_cvref_t<T>>();
 
-/// A state as text, for messages, by the actions that lead to it from the initial state, without the exit.
+/// A state as text, for messages, by the actions that lead to it from the initial state, without the exit: "(reached by
+/// the actions 0, 2, 1)".
 inline std::string describe_actions(std::span<const Action> actions) {
-  if (actions.empty()) return "the initial state";
-  std::string text = actions.size() == 1 ? "the state that the action " : "the state that the actions ";
+  if (actions.empty()) return "(the initial one)";
+  std::string text = actions.size() == 1 ? "(reached by the action " : "(reached by the actions ";
   const char* separator = "";
   for (const Action action : actions) {
     text += separator + std::to_string(action);
     separator = ", ";
   }
-  return text + (actions.size() == 1 ? " leads to" : " lead to");
+  return text + ')';
 }
 
 }  // namespace gfn

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <exception>
 #include <span>
+#include <string>
 #include <vector>
 
 #include <gfn/core/action.hpp>
@@ -43,6 +45,7 @@ class StateTable {
 
   void clear() {
     num_rows_ = 0;
+    origin_ = {};
     content_.renew();
     index_.clear();
     if constexpr (EncodedEnvironment<E>) features_.clear(env_->num_features());
@@ -73,12 +76,28 @@ class StateTable {
   void check_edge(int parent, Action action, int child, Action back) const {
     if constexpr (Environment<E>) {
       if (!is_legal(forward_mask(parent), action) || action == exit_action())
-        fail("the environment undoes backward action ", back, " of state ", describe(state(child)), " by the action ",
-             action, ", which is not legal at state ", describe(state(parent)), " where it leads");
+        fail("the environment undoes backward action ", back, " of state ", describe_row(child), " by the action ",
+             action, ", which is not legal at state ", describe_row(parent), " where it leads");
       if (!is_legal(backward_mask(child), back))
-        fail("the environment undoes action ", action, " of state ", describe(state(parent)),
-             " by the backward action ", back, ", which is not legal at state ", describe(state(child)),
-             " where it leads");
+        fail("the environment undoes action ", action, " of state ", describe_row(parent), " by the backward action ",
+             back, ", which is not legal at state ", describe_row(child), " where it leads");
+    }
+  }
+  /// The state of a row as text, for messages: as describe() has it or, where it can't be printed, by the actions that
+  /// lead to it, as far as they are known.
+  std::string describe_row(int row) const {
+    if constexpr (is_describable<State>) {
+      return describe(state(row));
+    } else {
+      std::vector<Action> actions;
+      while (!(state(row) == env_->initial_state())) {
+        const Origin& origin = origins_[static_cast<std::size_t>(row)];
+        if (origin.parent == none) return describe(state(row));
+        actions.push_back(origin.action);
+        row = origin.parent;
+      }
+      std::reverse(actions.begin(), actions.end());
+      return describe_actions(actions);
     }
   }
   bool can_exit(int row) const { return forward_mask(row)[static_cast<std::size_t>(exit_action())]; }
@@ -105,12 +124,15 @@ class StateTable {
     add(s);
     return num_rows_ - 1;
   }
-  /// The same for what change(state) makes of the state in a row.
+  /// The same for what change(state) makes of the state in a row; `action` is the forward action that does so, or none.
   template <class Change>
-  int find_or_add_changed(int row, const Change& change) {
+  int find_or_add_changed(int row, const Change& change, Action action = none) {
     changed_ = state(row);
     change(changed_);
-    return find_or_add(changed_);
+    origin_ = {action == none ? none : row, action};
+    const int found = find_or_add(changed_);
+    origin_ = {};
+    return found;
   }
 
  private:
@@ -126,6 +148,10 @@ class StateTable {
   void add(const State& s) {
     const auto row = static_cast<std::size_t>(num_rows_);
     require_int(row + 1, "states in a table");
+    if constexpr (!is_describable<State>) {
+      origins_.resize(row);
+      origins_.push_back(origin_);
+    }
     if (row < states_.size())
       states_[row] = s;
     else
@@ -142,7 +168,7 @@ class StateTable {
       features_.finish_row();
     } catch (const std::exception& error) {
       features_.truncate(num_rows_);
-      fail("at state ", describe(s), ": ", error.what());
+      fail("at state ", describe_row(num_rows_), ": ", error.what());
     } catch (...) {
       features_.truncate(num_rows_);
       throw;
@@ -152,7 +178,7 @@ class StateTable {
     const Mask legal = append(forward_masks_, row, num_forward_);
     fill_forward_mask(*env_, s, legal);
     const int choices = append_count(forward_choices_, row, legal);
-    if (choices == 0) fail("the environment allows no action and no exit at state ", describe(s));
+    if (choices == 0) fail("the environment allows no action and no exit at state ", describe_row(num_rows_));
   }
   void add_backward_mask(const State& s, std::size_t row) {
     const Mask legal = append(backward_masks_, row, num_backward_);
@@ -169,6 +195,12 @@ class StateTable {
     return counts[row] = count_legal({legal.begin(), static_cast<std::size_t>(legal.size())});
   }
 
+  /// Where a state was first met: by an action from another row.
+  struct Origin {
+    int parent = none;
+    Action action = none;
+  };
+
   const E* env_;
   bool group_;
   int num_forward_;
@@ -177,6 +209,8 @@ class StateTable {
   ContentNumber content_;
   std::vector<State> states_;
   State changed_;
+  Origin origin_;                // of what find_or_add is about to add
+  std::vector<Origin> origins_;  // by row, where states can't be printed
   HashIndex index_;
   SparseRows features_;
   AlignedBuffer<bool> forward_masks_, backward_masks_;

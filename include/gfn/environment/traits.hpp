@@ -73,10 +73,22 @@ void fill_backward_mask(const E& env, const StateOf<E>& s, Mask legal) {
 
 namespace detail {
 
-template <class State>
-void require_log_reward(const State& s, double value) {
+/// Throws gfn::Error for a log-reward that is none; describe_state() gives the state as text.
+template <class DescribeState>
+void require_log_reward(double value, const DescribeState& describe_state) {
   if (!(value < std::numeric_limits<double>::infinity())) [[unlikely]]  // catches NaN too
-    fail("the log-reward of the state ", describe(s), " is ", value, ", it must be a number below +infinity");
+    fail("the log-reward of the state ", describe_state(), " is ", value, ", it must be a number below +infinity");
+}
+
+/// log_rewards without a look at what comes out.
+template <class E>
+void ask_log_rewards(const E& env, std::span<const StateOf<E>> states, std::span<double> out) {
+  GFN_ASSERT(states.size() == out.size());
+  if constexpr (member::log_rewards<E>) {
+    if (!states.empty()) env.log_rewards(states, out);
+  } else {
+    for (std::size_t i = 0; i < states.size(); ++i) out[i] = static_cast<double>(env.log_reward(states[i]));
+  }
 }
 
 }  // namespace detail
@@ -85,13 +97,9 @@ void require_log_reward(const State& s, double value) {
 /// one. The states can exit. Throws gfn::Error that names the state for NaN and +∞; −∞ (a reward of 0) passes.
 template <ForwardEnvironment E>
 void log_rewards(const E& env, std::span<const StateOf<E>> states, std::span<double> out) {
-  GFN_ASSERT(states.size() == out.size());
-  if constexpr (member::log_rewards<E>) {
-    if (!states.empty()) env.log_rewards(states, out);
-  } else {
-    for (std::size_t i = 0; i < states.size(); ++i) out[i] = static_cast<double>(env.log_reward(states[i]));
-  }
-  for (std::size_t i = 0; i < states.size(); ++i) detail::require_log_reward(states[i], out[i]);
+  detail::ask_log_rewards(env, states, out);
+  for (std::size_t i = 0; i < states.size(); ++i)
+    detail::require_log_reward(out[i], [&] { return describe(states[i]); });
 }
 
 /// log R of one state, checked in the same way.
@@ -100,7 +108,7 @@ template <ForwardEnvironment E>
   double value = 0;
   if constexpr (member::log_reward<E>) {
     value = static_cast<double>(env.log_reward(s));
-    detail::require_log_reward(s, value);
+    detail::require_log_reward(value, [&] { return describe(s); });
   } else {
     log_rewards(env, std::span<const StateOf<E>>(&s, 1), std::span<double>(&value, 1));
   }

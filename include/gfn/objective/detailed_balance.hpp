@@ -75,8 +75,7 @@ struct ModifiedDetailedBalance {
   void prepare(Batch<E>& batch) const {
     const auto& table = batch.table();
     for (int row = 0; row < table.rows(); ++row)
-      if (!table.can_exit(row))
-        fail("modified detailed balance: the state ", describe(table.state(row)), " cannot exit");
+      if (!table.can_exit(row)) fail("modified detailed balance: the state ", table.describe_row(row), " cannot exit");
     batch.compute_rewards_where([](int) { return true; });
   }
 

@@ -19,7 +19,7 @@ template <class E>
 [[nodiscard]] double training_log_reward_of_row(const Batch<E>& batch, int row, double floor) {
   const double log_reward = std::max(batch.log_reward_of_row(row), floor);
   if (log_reward == minus_infinity<>)
-    fail("log_reward is -inf at the state ", describe(batch.table().state(row)), ": training needs a log_reward_floor");
+    fail("log_reward is -inf at the state ", batch.table().describe_row(row), ": training needs a log_reward_floor");
   return log_reward - batch.log_reward_shift();
 }
 /// The same for the terminal state of a trajectory.

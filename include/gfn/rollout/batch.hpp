@@ -95,7 +95,7 @@ class Batch {
   }
   double environment_log_reward_of_row(int row) const {
     if (!has_reward(row)) [[unlikely]]
-      fail("the log-reward of the state ", describe(table_.state(row)),
+      fail("the log-reward of the state ", table_.describe_row(row),
            " has not been computed: Batch::compute_rewards() comes first");
     return rewards_[static_cast<std::size_t>(row)].log_reward;
   }
@@ -215,8 +215,10 @@ class Batch {
     if (wanted_states_.size() < count) wanted_states_.resize(count, environment().initial_state());  // never shrinks
     for (std::size_t k = 0; k < count; ++k) wanted_states_[k] = table_.state(wanted_[k]);
     wanted_rewards_.assign(count, std::nan(""));  // one that a batched log_rewards leaves out is noticed
-    log_rewards(environment(), std::span<const State>(wanted_states_.data(), count),
-                std::span<double>(wanted_rewards_));
+    detail::ask_log_rewards(environment(), std::span<const State>(wanted_states_.data(), count),
+                            std::span<double>(wanted_rewards_));
+    for (std::size_t k = 0; k < count; ++k)
+      detail::require_log_reward(wanted_rewards_[k], [&] { return table_.describe_row(wanted_[k]); });
   }
 
   StateTable<E> table_;

@@ -250,7 +250,7 @@ class PolicyEvaluation {
   void check(int row, const T* log_p) const {
     for (int a = 0; a < width_; ++a)
       if (std::isnan(log_p[a])) [[unlikely]]
-        fail(name(), " gives logits that are not finite at state ", describe(table_->state(row)));
+        fail(name(), " gives logits that are not finite at state ", table_->describe_row(row));
   }
   void accumulate(int row, const T* log_p) {
     T* cumulative = cumulative_.data() + offset(row);

@@ -49,10 +49,10 @@ class Walks {
   void check_length(const StateTable<E>& table, int length, int max_length) const {
     if (length > table.rows())
       fail("a trajectory returns to a state that it has left: the environment has a cycle through ",
-           describe(table.state(walks_.front().row)));
+           table.describe_row(walks_.front().row));
     if (length > max_length)
       fail("a trajectory is longer than max_length = ", max_length, " actions, at state ",
-           describe(table.state(walks_.front().row)));
+           table.describe_row(walks_.front().row));
   }
   std::vector<Walk>& walks() { return walks_; }
   Stream& stream(int trajectory) { return streams_[static_cast<std::size_t>(trajectory)]; }
@@ -122,7 +122,8 @@ class ForwardSampler {
     const E& env = batch.environment();
     Action back = none;
     if constexpr (Environment<E>) back = backward_action(env, table.state(walk.row), action);
-    const int child = table.find_or_add_changed(walk.row, [&](State& s) { env.apply(s, action); });
+    const int child = table.find_or_add_changed(
+        walk.row, [&](State& s) { env.apply(s, action); }, action);
     table.check_edge(walk.row, action, child, back);
     batch.record(walk.trajectory, {walk.row, action, child, back});
     return child;
@@ -155,8 +156,7 @@ class BackwardSampler {
     policy.begin(table);
     for (int i = 0; i < trajectories; ++i) {
       const int row = table.find_or_add(terminal(i));
-      if (!table.can_exit(row))
-        fail("a backward rollout starts at ", describe(table.state(row)), ", which cannot exit");
+      if (!table.can_exit(row)) fail("a backward rollout starts at ", table.describe_row(row), ", which cannot exit");
       batch.record(i, {row, table.exit_action(), none, none});
       if (!(table.state(row) == initial_)) walks_.walks().push_back({i, row});
     }
@@ -177,7 +177,7 @@ class BackwardSampler {
     std::size_t alive = 0;
     for (const detail::Walk walk : walks) {
       if (table.backward_choices(walk.row) == 0)
-        fail("no legal undo at state ", describe(table.state(walk.row)), ", which is not the initial state");
+        fail("no legal undo at state ", table.describe_row(walk.row), ", which is not the initial state");
       const Action back = policy.sample(walk.row, walks_.stream(walk.trajectory));
       const Action action = forward_action(env, table.state(walk.row), back);
       const int parent = table.find_or_add_changed(walk.row, [&](State& s) { env.undo(s, back); });

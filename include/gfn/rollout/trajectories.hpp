@@ -24,25 +24,31 @@ void fill_batch(Batch<E>& batch, std::span<const std::vector<Action>> trajectori
   for (std::size_t i = 0; i < trajectories.size(); ++i) {
     StateOf<E> s = env.initial_state();
     int row = table.find_or_add(s);
+    std::size_t taken = 0;
+    const auto here = [&] {
+      return is_describable<StateOf<E>> ? describe(s)
+                                        : describe_actions(std::span<const Action>(trajectories[i]).first(taken));
+    };
     for (const Action action : trajectories[i]) {
       require(row != none, "trajectory ", i, " goes on with action ", action, " after its exit");
       const bool legal =
           action >= 0 && action < table.num_forward() && table.forward_mask(row)[static_cast<std::size_t>(action)];
-      if (!legal) require(false, "trajectory ", i, ": action ", action, " is not legal at state ", describe(s));
+      if (!legal) require(false, "trajectory ", i, ": action ", action, " is not legal at state ", here());
       const int source = row;
       Action back = none;
       row = none;
       if (action != table.exit_action()) {
         if constexpr (Environment<E>) back = backward_action(env, s, action);
         env.apply(s, action);
-        row = table.find_or_add(s);
+        row = table.find_or_add_changed(
+            source, [&](StateOf<E>& child) { child = s; }, action);
         table.check_edge(source, action, row, back);
       }
       batch.record(static_cast<int>(i), {source, action, row, back});
+      ++taken;
     }
     if (row != none)
-      require(false, "trajectory ", i, " stops at state ", describe(s), " without the exit, action ",
-              table.exit_action());
+      require(false, "trajectory ", i, " stops at state ", here(), " without the exit, action ", table.exit_action());
   }
   batch.finish(static_cast<int>(trajectories.size()), false, BatchSource::given);
 }

@@ -136,7 +136,8 @@ class LargeRewards {
         const double relative = batch.log_reward(i) - batch.log_reward_shift();
         if (!std::isfinite(relative) || std::abs(relative) <= 1e6) continue;
         said_ = true;
-        notice(concatenate("the log-reward of the state ", describe(batch.terminal_state(i)), " is ", relative,
+        notice(concatenate("the log-reward of the state ", batch.table().describe_row(batch.terminal_row(i)), " is ",
+                           relative,
                            " away from initial_log_z, where float has few digits left: give an initial_log_z near log "
                            "Z, or train in double"));
       }
