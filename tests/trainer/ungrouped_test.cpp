@@ -85,7 +85,8 @@ TEST_CASE("a state that can't be printed is named by the actions that lead to it
       }),
       "action 1 is not legal at state (reached by the actions 1, 0, 1)"));
   const auto refusal = [&](const std::vector<gfn::Action>& actions) {
-    return message_of([&] { static_cast<void>(gfn::batch_from_trajectories(env, std::vector{actions})); });
+    return message_of(
+        [&] { static_cast<void>(gfn::batch_from_trajectories(env, std::vector<std::vector<gfn::Action>>{actions})); });
   };
   CHECK(contains(refusal({1, 0, 1, 1, 2}), "action 1 is not legal at state (reached by the actions 1, 0, 1)"));
   CHECK(contains(refusal({2}), "action 2 is not legal at state (the initial one)"));

@@ -162,6 +162,11 @@ concept ForwardEnvironment = member::copyable_state<E> && member::comparable_sta
     member::num_actions<E> && member::legal_actions<E> && member::can_exit<E> && member::apply<E> &&
     member::rewards<E> && member::fitting_hash<E>;
 
+/// The same as a value. A class that asserts it beside the check below is not looked into where the check has failed, and
+/// compilers have nothing to explain about a value.
+template <class E>
+inline constexpr bool is_forward_environment = ForwardEnvironment<E>;
+
 /// Enough for every objective. Adds:
 ///
 ///     void legal_undos(const State&, gfn::Mask) const;        // the moves that may have led here; none at the start
@@ -181,8 +186,8 @@ concept Environment =
 template <class E>
 concept EncodedEnvironment = ForwardEnvironment<E> && member::num_features<E> && member::encode<E>;
 
-/// Stops the compiler with one sentence for each member that E lacks as a ForwardEnvironment, and tells whether it is
-/// one: `if constexpr (gfn::check_forward_environment_concept<E>())` keeps everything else from being said.
+/// Stops the compiler with one sentence for each member that E lacks as a ForwardEnvironment:
+/// `static_assert(gfn::check_forward_environment_concept<E>());`
 template <class E>
 consteval bool check_forward_environment_concept() {
   static_assert(member::state<E>, "Environment: needs a type `State`");
@@ -205,13 +210,13 @@ consteval bool check_forward_environment_concept() {
         member::fitting_hash<E>,
         "Environment: needs `std::uint64_t hash(const State&) const` in just this form, where there is a `hash`");
   }
-  return ForwardEnvironment<E>;
+  return true;
 }
 
 /// The same for an Environment.
 template <class E>
 consteval bool check_environment_concept() {
-  static_cast<void>(check_forward_environment_concept<E>());
+  static_assert(check_forward_environment_concept<E>());
   if constexpr (member::state<E>) {
     static_assert(member::legal_undos<E>, "Environment: needs `void legal_undos(const State&, gfn::Mask) const`");
     static_assert(member::undo<E>, "Environment: needs `void undo(State&, gfn::Action) const`");
@@ -220,7 +225,7 @@ consteval bool check_environment_concept() {
                   "`gfn::Action backward_action(const State&, gfn::Action) const` and "
                   "`gfn::Action forward_action(const State&, gfn::Action) const`, or none of them");
   }
-  return Environment<E>;
+  return true;
 }
 
 /// The same for the encoding of an EncodedEnvironment.
@@ -229,7 +234,7 @@ consteval bool check_encoding_concept() {
   static_assert(member::num_features<E>, "EncodedEnvironment: needs `int num_features() const`");
   static_assert(!member::state<E> || member::encode<E>,
                 "EncodedEnvironment: needs `void encode(const State&, gfn::Features) const`");
-  return member::num_features<E> && member::encode<E>;
+  return true;
 }
 
 }  // namespace gfn

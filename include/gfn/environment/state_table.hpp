@@ -29,7 +29,7 @@ namespace gfn {
 /// constructed). Where the environment throws while a row is added, the table is as before.
 template <class E>
 class StateTable {
-  static_assert(check_forward_environment_concept<E>());
+  static_assert(check_forward_environment_concept<E>() && is_forward_environment<E>);
 
  public:
   using State = StateOf<E>;

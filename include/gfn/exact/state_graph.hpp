@@ -38,7 +38,7 @@ struct Edge {
 /// one. Built once, used for any number of evaluations. Refers to the environment.
 template <class E>
 class StateGraph {
-  static_assert(check_forward_environment_concept<E>());
+  static_assert(check_forward_environment_concept<E>() && is_forward_environment<E>);
   static_assert(has_state_hash<E>,
                 "StateGraph: needs states that can be hashed: give the environment "
                 "`std::uint64_t hash(const State&) const`");

@@ -73,22 +73,22 @@ void visit_parameters(P& policy, Visit&& visit) {
   if constexpr (!UniformPolicyLike<P>) visit(policy.parameters());
 }
 
-/// One sentence at compile time, and false, for a type that is no policy.
+/// One sentence at compile time for a type that is no policy.
 template <class P, class State>
 consteval bool check_policy_concept() {
   static_assert(Policy<P, State>,
                 "Policy: needs `int outputs() const`, `Parameters<Scalar>& parameters()` and "
                 "`Var<Scalar> record(Tape<Scalar>&, const StateBlock<State>&)`, with a member type `Scalar`");
-  return Policy<P, State>;
+  return true;
 }
 
-/// One sentence at compile time, and false, for a policy that can't be trained.
+/// One sentence at compile time for a policy that can't be trained.
 template <class P>
 consteval bool check_trained_policy() {
   static_assert(!UniformPolicyLike<P>,
                 "a trainer needs a forward policy with parameters: the uniform policy has none to train (the forward "
                 "policy comes before the backward one)");
-  return !UniformPolicyLike<P>;
+  return true;
 }
 
 /// Shows an archive of `visit_state` what a function is (its `description()`, where it has one), and its parameters;

@@ -50,68 +50,62 @@ concept FunctionOrAbsent = std::same_as<std::remove_cvref_t<F>, Absent> || requi
   f.parameters();
 };
 
-/// One sentence at compile time, and false, for an environment that is a temporary or no Environment.
-template <class E>
-consteval bool check_kept_environment() {
-  static_assert(std::is_lvalue_reference_v<E>,
-                "the environment is referred to, not copied: a temporary would be gone after this line, so give it a "
-                "name");
-  return check_environment_concept<std::remove_cvref_t<E>>() && std::is_lvalue_reference_v<E>;
-}
-
-/// The same for a policy or another function of states of that environment.
+/// One sentence at compile time, and false, for a policy or another function of the states of E that a trainer can't keep.
 template <class Function, class E>
 consteval bool check_kept_function() {
   using F = std::remove_reference_t<Function>;
+  constexpr bool trainable = !std::is_const_v<F> || UniformPolicyLike<F>;
   static_assert(detail::lasts<Function>,
                 "policies, flows and values are referred to, not copied: a temporary would be gone after this line, so "
                 "give it a name");
-  static_assert(!std::is_const_v<F> || UniformPolicyLike<F>,
-                "policies, flows and values are trained, and must not be const");
-  if constexpr (detail::lasts<Function> && (!std::is_const_v<F> || UniformPolicyLike<F>))
-    return check_policy_concept<F, StateOf<std::remove_cvref_t<E>>>();
-  else
-    return false;
+  static_assert(trainable, "policies, flows and values are trained, and must not be const");
+  if constexpr (detail::lasts<Function> && trainable) {
+    static_assert(check_policy_concept<F, StateOf<E>>());
+    return Policy<F, StateOf<E>>;
+  }
+  return false;
 }
+template <class Function, class E>
+  requires std::same_as<std::remove_cvref_t<Function>, Absent>
+consteval bool check_kept_function() { return true; }
 
 /// The same for all that is given to a trainer: environment, forward policy, backward policy, and values or flows, each
 /// of which may be Absent.
-template <class E, class Forward, class Backward, class... Functions>
+template <class Env, class Forward, class Backward, class... Functions>
 consteval bool check_trainer_arguments() {
-  if constexpr (!check_kept_environment<E>()) {
-    return false;
-  } else if constexpr (!check_trained_policy<std::remove_cvref_t<Forward>>()) {
-    return false;
-  } else {
-    constexpr bool one_scalar = detail::one_scalar<std::remove_cvref_t<Forward>, std::remove_cvref_t<Backward>,
-                                                   std::remove_cvref_t<Functions>...>();
-    static_assert(one_scalar, "all networks of a trainer compute in one scalar type: float and double can't be mixed");
-    constexpr auto kept = []<class F>(std::type_identity<F>) {
-      if constexpr (std::is_same_v<std::remove_cvref_t<F>, Absent>)
-        return true;
-      else
-        return check_kept_function<F, E>();
-    };
-    return one_scalar && kept(std::type_identity<Forward>{}) && kept(std::type_identity<Backward>{}) &&
-           (kept(std::type_identity<Functions>{}) && ... && true);
-  }
+  using E = std::remove_cvref_t<Env>;
+  constexpr bool lasts = std::is_lvalue_reference_v<Env>;
+  constexpr bool trained = !UniformPolicyLike<std::remove_cvref_t<Forward>>;
+  constexpr bool one_scalar = detail::one_scalar<std::remove_cvref_t<Forward>, std::remove_cvref_t<Backward>,
+                                                 std::remove_cvref_t<Functions>...>();
+  static_assert(lasts,
+                "the environment is referred to, not copied: a temporary would be gone after this line, so give it a "
+                "name");
+  static_assert(check_environment_concept<E>());
+  static_assert(check_trained_policy<std::remove_cvref_t<Forward>>());
+  static_assert(one_scalar || !trained,
+                "all networks of a trainer compute in one scalar type: float and double can't be mixed");
+  if constexpr (lasts && Environment<E> && trained && one_scalar)
+    return ((check_kept_function<Forward, E>() && check_kept_function<Backward, E>()) && ... &&
+            check_kept_function<Functions, E>());
+  return false;
 }
 
-/// One sentence at compile time, and false, for a backward policy that coupled training can't train.
+/// One sentence at compile time for a backward policy that coupled training can't train.
 template <class Backward>
 consteval bool check_trained_backward_policy() {
   static_assert(!UniformPolicyLike<Backward>,
                 "CoupledTrainer: the backward policy is trained, and must have parameters (not the uniform one)");
-  return !UniformPolicyLike<Backward>;
+  return true;
 }
 
-/// The same for all that is given to a trainer of both policies.
+/// The same as check_trainer_arguments for a trainer of both policies.
 template <class E, class Forward, class Backward, class... Functions>
 consteval bool check_coupled_arguments() {
-  if constexpr (check_trained_backward_policy<std::remove_cvref_t<Backward>>())
+  static_assert(check_trained_backward_policy<std::remove_cvref_t<Backward>>());
+  if constexpr (!UniformPolicyLike<std::remove_cvref_t<Backward>>)
     return check_trainer_arguments<E, Forward, Backward, Functions...>();
-  else
-    return false;
+  return false;
 }
 
 namespace detail {

@@ -1,0 +1,13 @@
+// expect: deleted
+// SPDX-License-Identifier: MIT
+#include <gfn/gfn.hpp>
+
+int main() {
+  gfn::HyperGrid env{{.dimension = 2, .side = 8}};
+  gfn::Random random{1};
+  gfn::UniformPolicy uniform;
+  auto forward = gfn::mlp_policy<float>(env, {.hidden = {8}}, random);
+  auto backward = gfn::mlp_backward<float>(env, {.hidden = {8}}, random);
+  auto value = gfn::mlp_value<float>(env, {.hidden = {8}}, random);
+  auto guide = gfn::discouraged_exit(gfn::HyperGrid{{.dimension = 2, .side = 8}});
+}

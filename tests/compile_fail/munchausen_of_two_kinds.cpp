@@ -1,0 +1,15 @@
+// expect: the target must be a network of the same type as the first
+// SPDX-License-Identifier: MIT
+#include <gfn/gfn.hpp>
+
+int main() {
+  gfn::HyperGrid env{{.dimension = 2, .side = 8}};
+  gfn::Random random{1};
+  gfn::UniformPolicy uniform;
+  auto forward = gfn::mlp_policy<float>(env, {.hidden = {8}}, random);
+  auto backward = gfn::mlp_backward<float>(env, {.hidden = {8}}, random);
+  auto value = gfn::mlp_value<float>(env, {.hidden = {8}}, random);
+  auto target = gfn::mlp_policy<double>(env, {.hidden = {8}}, random);
+  auto trainer = gfn::munchausen_trainer(env, forward, target);
+  gfn::train(trainer, {.iterations = 5}, random);
+}

@@ -1,0 +1,15 @@
+// expect: float and double can't be mixed
+// SPDX-License-Identifier: MIT
+#include <gfn/gfn.hpp>
+
+int main() {
+  gfn::HyperGrid env{{.dimension = 2, .side = 8}};
+  gfn::Random random{1};
+  gfn::UniformPolicy uniform;
+  auto forward = gfn::mlp_policy<float>(env, {.hidden = {8}}, random);
+  auto backward = gfn::mlp_backward<float>(env, {.hidden = {8}}, random);
+  auto value = gfn::mlp_value<float>(env, {.hidden = {8}}, random);
+  auto other = gfn::mlp_value<double>(env, {.hidden = {8}}, random);
+  auto trainer = gfn::policy_gradient_trainer(env, forward, uniform, other);
+  gfn::train(trainer, {.iterations = 5}, random);
+}
