@@ -236,9 +236,9 @@ TEST_CASE("an exception in a step of policy gradients leaves a trainer as it was
   check_every_call(
       [](auto& env, auto& n, auto&) { return gfn::trust_region_trainer(env, n.forward, n.backward, n.value); });
   // and one in the reverse pass, in a Fisher product, or in the line search
-  static std::vector<ThrowingPolicy> policies;
+  std::vector<ThrowingPolicy> policies;
   policies.reserve(2);
-  check_every_call([](auto& env, auto& n, auto& call) {
+  check_every_call([&](auto& env, auto& n, auto& call) {
     policies.push_back({&n.forward, &call});
     return gfn::trust_region_trainer(env, policies.back(), n.backward, n.value);
   });
@@ -255,9 +255,9 @@ TEST_CASE("an exception in either half of coupled training leaves a trainer as i
   check_every_call([](auto& env, auto& n, auto&) {
     return gfn::coupled_trust_region_trainer(env, n.forward, n.backward, n.value, n.backward_value);
   });
-  static ThrowingGuide guides[2];
-  static int made = 0;
-  check_every_call([](auto& env, auto& n, auto& call) {
+  ThrowingGuide guides[2];
+  int made = 0;
+  check_every_call([&](auto& env, auto& n, auto& call) {
     ThrowingGuide& guide = guides[made++];
     guide.call = &call;
     return gfn::coupled_trainer(env, n.forward, n.backward, n.value, n.backward_value, {},
@@ -274,10 +274,9 @@ TEST_CASE("an exception in a step of Munchausen DQN leaves networks and buffer a
 }
 
 TEST_CASE("a guide of discouraged exits asks before any parameter moves") {
-  static std::vector<decltype(gfn::discouraged_exit_below(std::declval<const Throwing&>(), 0.0))> guides;
-  guides.clear();
+  std::vector<decltype(gfn::discouraged_exit_below(std::declval<const Throwing&>(), 0.0))> guides;
   guides.reserve(2);
-  check_every_call([](auto& env, auto& n, auto&) {
+  check_every_call([&](auto& env, auto& n, auto&) {
     guides.push_back(gfn::discouraged_exit_below(env, 0.0, -1.0));
     return gfn::coupled_trainer(env, n.forward, n.backward, n.value, n.backward_value, {},
                                 gfn::GuidedBackwardReward(guides.back()));

@@ -111,7 +111,7 @@ template <class E>
   ForwardLogProbabilities result{backward.edges, {graph.log_rewards().begin(), graph.log_rewards().end()}};
   for (int row = 0; row < graph.num_states(); ++row) {
     const double log_flow = log_f[static_cast<std::size_t>(row)];
-    if (log_flow == minus_infinity<>) fail("induced_forward: no reward lies behind state ", describe(graph.state(row)));
+    if (log_flow == minus_infinity<>) fail("induced_forward: no reward lies behind state ", graph.describe_row(row));
     std::size_t e = graph.first_edge(row);
     for (const Edge& edge : graph.edges(row))
       result.edges[e++] += log_f[static_cast<std::size_t>(edge.child)] - log_flow;

@@ -62,10 +62,10 @@ void for_each_output(const StateGraph<E>& graph, F& function, const Wanted& want
 namespace detail {
 
 /// Brings log-probabilities up to a constant to a sum of one.
-template <class State>
-void normalise(std::span<double> logits, const char* policy, const State& s) {
+template <class E>
+void normalise(std::span<double> logits, const char* policy, const StateGraph<E>& graph, int row) {
   const double log_sum = log_sum_exp(logits);
-  if (!std::isfinite(log_sum)) fail(policy, " gives logits that are not finite at state ", describe(s));
+  if (!std::isfinite(log_sum)) fail(policy, " gives logits that are not finite at state ", graph.describe_row(row));
   for (double& x : logits) x -= log_sum;
 }
 
@@ -104,7 +104,7 @@ template <class E, class P>
           log_p.clear();
           for (const Edge& edge : graph.edges(row)) log_p.push_back(static_cast<double>(logits[edge.action]));
           if (graph.can_exit(row)) log_p.push_back(static_cast<double>(logits[exit]));
-          detail::normalise(std::span(log_p), name, graph.state(row));
+          detail::normalise(std::span(log_p), name, graph, row);
           write(row);
         });
   }
@@ -132,7 +132,7 @@ template <class E, class P>
           log_p.clear();
           for (const std::uint32_t e : incoming)
             log_p.push_back(static_cast<double>(logits[graph.edges()[e].backward_action]));
-          detail::normalise(std::span(log_p), name, graph.state(row));
+          detail::normalise(std::span(log_p), name, graph, row);
           for (std::size_t i = 0; i < incoming.size(); ++i) result.edges[incoming[i]] = log_p[i];
         });
   }

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <limits>
 #include <span>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -69,6 +70,24 @@ class StateGraph {
   std::size_t num_edges() const { return edges_.size(); }
   std::span<const State> states() const { return states_; }
   const State& state(int row) const { return states_[at(row)]; }
+  /// The state of a row as text, for messages: as describe() has it or, where it can't be printed, by the actions of a
+  /// way there.
+  std::string describe_row(int row) const {
+    if constexpr (is_describable<State>) {
+      return describe(state(row));
+    } else {
+      std::vector<Action> actions;
+      while (!(state(row) == env_->initial_state())) {
+        const auto leads_here = [&](const Edge& edge) { return edge.child == row; };
+        const auto edge = std::find_if(edges_.begin(), edges_.end(), leads_here);
+        if (edge == edges_.end() || actions.size() > edges_.size()) return describe(state(row));
+        actions.push_back(edge->action);
+        row = edge->source;
+      }
+      std::reverse(actions.begin(), actions.end());
+      return describe_actions(actions);
+    }
+  }
   /// The row of an equal state, or none.
   int find(const State& s) const { return index_.find(hash_state(*env_, s), equal_to(s)); }
 
@@ -109,7 +128,7 @@ class StateGraph {
     for (int row = 0; row < num_states(); ++row) {
       const Mask mask(legal.data(), exit + 1);
       fill_forward_mask(*env_, state(row), mask);
-      if (count_legal(legal) == 0) fail("the environment allows no action and no exit at state ", describe(state(row)));
+      if (count_legal(legal) == 0) fail("the environment allows no action and no exit at state ", describe_row(row));
       for (Action a = 0; a < exit; ++a)
         if (mask[a]) add_edge(row, a, s, max_states);
       first_edges_.push_back(edges_.size());
@@ -193,7 +212,7 @@ class StateGraph {
           row = edges_[e].source;
           break;
         }
-    fail("StateGraph: the environment has a cycle through state ", describe(state(row)));
+    fail("StateGraph: the environment has a cycle through state ", describe_row(row));
   }
 
   /// The legal undos of a state are the backward actions of the edges into it, each once.
@@ -206,14 +225,13 @@ class StateGraph {
         const Edge& edge = edges_[e];
         const Action back = edge.backward_action;
         if (back < 0 || back >= mask.size() || !mask[back])
-          fail("StateGraph: action ", edge.action, " at state ", describe(state(edge.source)), " leads to ",
-               describe(state(row)), ", where its backward action ", back,
-               " is not legal, or undoes another action too");
+          fail("StateGraph: action ", edge.action, " at state ", describe_row(edge.source), " leads to ",
+               describe_row(row), ", where its backward action ", back, " is not legal, or undoes another action too");
         mask[back] = false;
       }
       for (Action back = 0; back < mask.size(); ++back)
         if (mask[back])
-          fail("StateGraph: the undo ", back, " is legal at state ", describe(state(row)),
+          fail("StateGraph: the undo ", back, " is legal at state ", describe_row(row),
                ", but no action leads there that it would undo");
     }
   }
@@ -231,7 +249,10 @@ class StateGraph {
       const std::size_t end = std::min(first + chunk, terminal_rows_.size());
       some.clear();
       for (std::size_t i = first; i < end; ++i) some.push_back(state(terminal_rows_[i]));
-      gfn::log_rewards(*env_, std::span<const State>(some), std::span(log_rewards_).subspan(first, end - first));
+      gfn::detail::ask_log_rewards(*env_, std::span<const State>(some),
+                                   std::span(log_rewards_).subspan(first, end - first));
+      for (std::size_t i = first; i < end; ++i)
+        gfn::detail::require_log_reward(log_rewards_[i], [&] { return describe_row(terminal_rows_[i]); });
     }
   }
 

@@ -64,12 +64,12 @@ int follow(const StateGraph<E>& graph, std::span<const Action> actions, const On
     const auto edge = std::lower_bound(edges.begin(), edges.end(), action,
                                        [](const Edge& one, Action wanted) { return one.action < wanted; });
     if (edge == edges.end() || edge->action != action)
-      require(false, "no edge has action ", action, " at state ", describe(graph.state(row)));
+      require(false, "no edge has action ", action, " at state ", graph.describe_row(row));
     on_edge(graph.first_edge(row) + static_cast<std::size_t>(edge - edges.begin()));
     row = edge->child;
   }
   if (!graph.can_exit(row))
-    require(false, "a trajectory exits at state ", describe(graph.state(row)), ", which cannot exit");
+    require(false, "a trajectory exits at state ", graph.describe_row(row), ", which cannot exit");
   return row;
 }
 
