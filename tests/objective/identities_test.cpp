@@ -366,12 +366,10 @@ TEMPLATE_LIST_TEST_CASE("identity 6: the policy gradient, whatever weighs the st
   auto exact_critic = s.value();
   auto wrong_critic = tabular::random_value(s.graph, 5);
   const auto policy_gradient = [&](Psi psi, Table<TestType>& critic, bool value_on_log_z = false) {
-    auto trainer = gfn::policy_gradient_trainer(s.env, s.forward, s.backward, critic,
-                                                {.baseline = psi.baseline,
-                                                 .lambda = psi.lambda,
-                                                 .center = false,
-                                                 .value_on_log_z = value_on_log_z,
-                                                 .initial_log_z = log_z});
+    auto trainer = gfn::policy_gradient_trainer(
+        s.env, s.forward, s.backward, critic,
+        {.baseline = psi.baseline, .lambda = psi.lambda, .center = false, .value_on_log_z = value_on_log_z});
+    trainer.log_z().parameters().modify(0)(0, 0) = log_z;  // learned, not the origin
     return gfn::exact::expected_gradient(
                s.graph, s.forward, {}, [&](auto& batch) { trainer.gradient(batch); }, s.forward.parameters(),
                trainer.log_z().parameters(), critic.parameters())

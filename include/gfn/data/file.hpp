@@ -67,7 +67,7 @@ class TemporaryFile {
     static std::atomic<unsigned long> count{0};
     do {  // a name may be left from a process that died
       path_ = neighbour;
-      path_ += "." + std::to_string(process_number()) + "-" + std::to_string(count++) + ".tmp";
+      path_ += detail::concatenate('.', process_number(), '-', count++, ".tmp");
       file_.emplace(path_, "wbx");
       error_.assign(*file_ ? 0 : errno, std::generic_category());
     } while (error_ == std::errc::file_exists);

@@ -30,10 +30,11 @@ namespace gfn {
 /// Options of the forward policy's gradient. Defaults: Niu et al. 2024.
 struct PolicyGradientOptions {
   Baseline baseline = Baseline::learned;
-  double lambda = 0.99;         ///< of the advantages
-  double value_lambda = 1.0;    ///< of the value function's targets
-  bool center = true;           ///< subtract the batch mean from the advantages
-  bool value_on_log_z = false;  ///< V(s) = log Ẑ + v(s): log Ẑ moves fast at first, and the network need not follow
+  double lambda = 0.99;       ///< of the advantages
+  double value_lambda = 1.0;  ///< of the value function's targets
+  bool center = true;         ///< subtract the batch mean from the advantages
+  bool value_on_log_z =
+      false;  ///< V(s) = v(s) + what log Ẑ has moved by: that is fast at first, and the network need not follow
   double learning_rate = 1e-3;
   double log_z_rate = 0.1;
   double critic_rate = 5e-3;
