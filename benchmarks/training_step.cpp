@@ -18,7 +18,6 @@
 
 #include <CLI/CLI.hpp>
 
-#include <gfn/core/eigen.hpp>
 #include <gfn/gfn.hpp>
 
 #include "../examples/support/program.hpp"

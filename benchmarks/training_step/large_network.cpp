@@ -3,7 +3,6 @@
 #include <string>
 #include <vector>
 
-#include <gfn/core/eigen.hpp>
 #include <gfn/gfn.hpp>
 
 #include "methods.hpp"
