@@ -151,7 +151,7 @@ int main(int argc, char** argv) {
       "Trains on the 6 x 6 Ising ferromagnet, log R = 0.3 sum s_i s_j, whose sites are set in any order, by several\n"
       "balance conditions with the uniform backward policy (2 x 128, batch 32), and tells how far the trajectories "
       "are\n"
-      "from balance: KL(P_F || P_B R/Z*), by samples. An untrained policy is at 2.87.",
+      "from balance: KL(P_F || P_B R/Z*), by samples. The uniform policy is at 2.87.",
       "ferromagnet"};
   app.add_option("--methods", options.methods, "tb, db, 'subtb LAMBDA', separated by commas")
       ->delimiter(',')

@@ -9,6 +9,13 @@ training_step() {
   run "${tiny[@]}" --scenario 8x8 --json results
   [[ $(grep -c '^8x8 ' out) == 18 ]] || fail 'fourteen methods and four ratios'
   [[ $(grep -c '"method"' results) == 14 && $(grep -c '"ratio"' results) == 4 ]] || fail "$(cat results)"
+  run "${tiny[@]}" --scenario 8x8 --method tb-u,rl-b --bits bits
+  cp bits first
+  run "${tiny[@]}" --scenario 8x8 --method tb-u,rl-b --bits bits
+  [[ $(grep -cE '^8x8 1x8 (tb-u|rl-b) [12] ' bits) == 4 ]] || fail "$(cat bits)"
+  cmp bits first || fail 'the same seed gives other bits'
+  run "${tiny[@]}" --scenario 8x8 --method tb-u,rl-b --bits bits --seed 2
+  ! cmp -s bits first || fail 'another seed gives the same bits'
   run "${tiny[@]}" --scenario qm9,words,bits,er5,er20
   for scenario in qm9 words bits er5 er20; do
     grep -qE "^$scenario +1x8 +rl-u" out || fail "nothing of $scenario"
@@ -16,6 +23,13 @@ training_step() {
   grep -qE '^qm9 .* rl-g / rl-b: rate [0-9.]+ \(at least' out || fail 'no ratio of the replay guide'
   refuses '--scenario' --scenario 9x9
   refuses 'is not LAYERSxWIDTH' --networks 256
+}
+
+ferromagnet() {
+  run --methods tb,db,'subtb 0.5' --iterations 4 --evaluate-every 2 --seeds 2
+  grep -q '^log Z\* = 27.82' out || fail 'the exact log Z'
+  [[ $(grep -cE '^(tb|db|subtb 0.5)( +[0-9.]+ \+-[0-9.]+){3}$' out) == 3 ]] || fail 'three methods, at 0, 2 and 4 iterations'
+  refuses "unknown method 'foo'" --methods foo
 }
 
 paper() {

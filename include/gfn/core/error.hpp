@@ -52,8 +52,9 @@ void write_part(std::ostream& message, const Part& part) {
     message << part;
 }
 
+/// Messages are put together where nothing is fast any more: compilers are told not to spend time on that.
 template <class... Parts>
-std::string concatenate(const Parts&... parts) {
+[[gnu::cold, gnu::noinline]] std::string concatenate(const Parts&... parts) {
   std::ostringstream message;
   message.precision(10);
   (write_part(message, parts), ...);
@@ -65,7 +66,7 @@ std::string concatenate(const Parts&... parts) {
 /// Throws gfn::Error with the parts, written one after the other, as its message. What is not printable in it is
 /// escaped, see printable().
 template <class... Parts>
-[[noreturn]] void fail(const Parts&... parts) {
+[[noreturn, gnu::cold, gnu::noinline]] void fail(const Parts&... parts) {
   throw Error(detail::concatenate(parts...));
 }
 

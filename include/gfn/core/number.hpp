@@ -6,11 +6,14 @@
 #include <charconv>
 #include <cmath>
 #include <concepts>
-#include <locale>
-#include <sstream>
 #include <string>
 #include <string_view>
 #include <system_error>
+
+#ifndef __cpp_lib_to_chars  // libc++ 19 has no from_chars for floating-point numbers
+#include <locale>
+#include <sstream>
+#endif
 
 namespace gfn {
 
@@ -24,7 +27,7 @@ template <class T>
     text.remove_prefix(1);
     if (text.starts_with('-') || text.starts_with('+')) return false;
   }
-#ifndef __cpp_lib_to_chars  // libc++ 19 has no from_chars for floating-point numbers
+#ifndef __cpp_lib_to_chars
   if constexpr (std::floating_point<T>) {
     if (text.empty() || text.find_first_not_of("0123456789+-.eE") != text.npos) return false;
     std::istringstream stream{std::string(text)};

@@ -39,7 +39,8 @@ enum class LineBreaks : std::uint8_t { escape, keep };
 
 /// A text as it can be shown on a terminal: the bytes of control characters, and those that are not UTF-8, are written
 /// as \xNN.
-[[nodiscard]] inline std::string printable(std::string_view text, LineBreaks line_breaks = LineBreaks::escape) {
+[[nodiscard, gnu::cold, gnu::noinline]] inline std::string printable(std::string_view text,
+                                                                     LineBreaks line_breaks = LineBreaks::escape) {
   constexpr char digits[] = "0123456789ABCDEF";
   std::string result;
   while (!text.empty()) {

@@ -92,7 +92,7 @@ constexpr bool has_description() {
 /// A state as text, for messages: by its operator<<, else element by element, else as bytes. Small integers are
 /// written as numbers, never as control characters.
 template <class T>
-std::string describe(const T& x) {
+[[gnu::cold, gnu::noinline]] std::string describe(const T& x) {
   if constexpr (std::is_same_v<T, char>) {
     return x >= ' ' && x <= '~' ? std::string(1, x) : std::to_string(x);
   } else if constexpr (std::is_integral_v<T>) {

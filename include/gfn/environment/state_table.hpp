@@ -75,17 +75,15 @@ class StateTable {
   /// (of the one in row `child`) are legal there, as the two names of one edge must be.
   void check_edge(int parent, Action action, int child, Action back) const {
     if constexpr (Environment<E>) {
-      if (!is_legal(forward_mask(parent), action) || action == exit_action())
-        fail("the environment undoes backward action ", back, " of state ", describe_row(child), " by the action ",
-             action, ", which is not legal at state ", describe_row(parent), " where it leads");
-      if (!is_legal(backward_mask(child), back))
-        fail("the environment undoes action ", action, " of state ", describe_row(parent), " by the backward action ",
-             back, ", which is not legal at state ", describe_row(child), " where it leads");
+      if (!is_legal(forward_mask(parent), action) || action == exit_action()) [[unlikely]]
+        refuse_edge(parent, action, child, back, true);
+      if (!is_legal(backward_mask(child), back)) [[unlikely]]
+        refuse_edge(parent, action, child, back, false);
     }
   }
   /// The state of a row as text, for messages: as describe() has it or, where it can't be printed, by the actions that
   /// lead to it, as far as they are known.
-  std::string describe_row(int row) const {
+  [[gnu::cold, gnu::noinline]] std::string describe_row(int row) const {
     if constexpr (is_describable<State>) {
       return describe(state(row));
     } else {
@@ -136,6 +134,14 @@ class StateTable {
   }
 
  private:
+  [[noreturn, gnu::cold, gnu::noinline]] void refuse_edge(int parent, Action action, int child, Action back,
+                                                          bool undone) const {
+    if (undone)
+      fail("the environment undoes backward action ", back, " of state ", describe_row(child), " by the action ",
+           action, ", which is not legal at state ", describe_row(parent), " where it leads");
+    fail("the environment undoes action ", action, " of state ", describe_row(parent), " by the backward action ", back,
+         ", which is not legal at state ", describe_row(child), " where it leads");
+  }
   static bool is_legal(ConstMask legal, Action a) {
     return a >= 0 && static_cast<std::size_t>(a) < legal.size() && legal[static_cast<std::size_t>(a)];
   }
@@ -145,7 +151,7 @@ class StateTable {
   }
 
   /// Fills the slots of one row more, and counts it in the end.
-  void add(const State& s) {
+  [[gnu::noinline]] void add(const State& s) {
     const auto row = static_cast<std::size_t>(num_rows_);
     require_int(row + 1, "states in a table");
     if constexpr (!is_describable<State>) {

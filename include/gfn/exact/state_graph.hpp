@@ -72,7 +72,7 @@ class StateGraph {
   const State& state(int row) const { return states_[at(row)]; }
   /// The state of a row as text, for messages: as describe() has it or, where it can't be printed, by the actions of a
   /// way there.
-  std::string describe_row(int row) const {
+  [[gnu::cold, gnu::noinline]] std::string describe_row(int row) const {
     if constexpr (is_describable<State>) {
       return describe(state(row));
     } else {

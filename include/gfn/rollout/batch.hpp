@@ -199,7 +199,7 @@ class Batch {
     wanted_.push_back(row);
     reward.wanted = true;
   }
-  void compute_wanted() {
+  [[gnu::noinline]] void compute_wanted() {
     try {
       ask_environment();
     } catch (...) {

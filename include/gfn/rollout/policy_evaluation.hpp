@@ -233,7 +233,7 @@ class PolicyEvaluation {
   }
   const T* log_row(int row) const { return log_probabilities_.data() + offset(row); }
 
-  void evaluate_from(std::size_t first) {
+  [[gnu::noinline]] void evaluate_from(std::size_t first) {
     const std::span<const int> fresh = std::span<const int>(rows_).subspan(first);
     outputs_.extend(table_->block(fresh));
     const T* before = log_probabilities_.data();

@@ -47,17 +47,22 @@ class Walks {
   }
   /// A walk without repeats visits no more states than there are rows.
   void check_length(const StateTable<E>& table, int length, int max_length) const {
-    if (length > table.rows())
-      fail("a trajectory returns to a state that it has left: the environment has a cycle through ",
-           table.describe_row(walks_.front().row));
-    if (length > max_length)
-      fail("a trajectory is longer than max_length = ", max_length, " actions, at state ",
-           table.describe_row(walks_.front().row));
+    if (length > table.rows() || length > max_length) [[unlikely]]
+      refuse_length(table, length, max_length);
   }
   std::vector<Walk>& walks() { return walks_; }
   Stream& stream(int trajectory) { return streams_[static_cast<std::size_t>(trajectory)]; }
 
  private:
+  [[noreturn, gnu::cold, gnu::noinline]] void refuse_length(const StateTable<E>& table, int length,
+                                                            int max_length) const {
+    if (length > table.rows())
+      fail("a trajectory returns to a state that it has left: the environment has a cycle through ",
+           table.describe_row(walks_.front().row));
+    fail("a trajectory is longer than max_length = ", max_length, " actions, at state ",
+         table.describe_row(walks_.front().row));
+  }
+
   std::vector<Walk> walks_;
   std::vector<Stream> streams_;
   std::vector<int> fresh_;
