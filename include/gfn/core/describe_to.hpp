@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <gfn/core/language.hpp>
+
 #include <string>
 #include <typeinfo>
 
