@@ -17,8 +17,8 @@
 
 namespace {
 
-/// The Ising model on a square with a free boundary, log R = coupling · Σ s_i s_j over neighbours, s = ±1. Action 2i + u
-/// sets site i to +1 where u is 1, else to −1.
+/// The Ising model on a square with a free boundary, log R = coupling · Σ s_i s_j over neighbours, s = ±1. Action 2i +
+/// u sets site i to +1 where u is 1, else to −1.
 struct Ferromagnet {
   struct State {
     std::uint64_t set = 0, up = 0;  // sites, by bit

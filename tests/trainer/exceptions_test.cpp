@@ -112,9 +112,9 @@ std::string state_of(Trainer& trainer, Networks& n) {
   return writer.content();
 }
 
-/// Lets every call of a step throw, one after the other; after each the state must be as before, and in the end the step
-/// must give what one gives that nothing has disturbed. make(env, networks, calls) makes the trainer; `calls` are those of
-/// the environment, and of whatever else the trainer calls that may throw.
+/// Lets every call of a step throw, one after the other; after each the state must be as before, and in the end the
+/// step must give what one gives that nothing has disturbed. make(env, networks, calls) makes the trainer; `calls` are
+/// those of the environment, and of whatever else the trainer calls that may throw.
 template <class Make>
 void check_every_call(const Make& make) {
   Throwing env;

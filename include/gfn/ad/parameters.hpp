@@ -15,9 +15,9 @@
 namespace gfn {
 
 /// All parameters of a network in one flat vector, with their gradient and a tangent in the same layout (the tangent
-/// from its first use on, which recording on a tape is). Blocks borrow from it, so that optimisers, conjugate gradients,
-/// line searches and checkpoints are vector code. Blocks start at 64-byte boundaries; the padding between them is zero in
-/// all three vectors and stays so.
+/// from its first use on, which recording on a tape is). Blocks borrow from it, so that optimisers, conjugate
+/// gradients, line searches and checkpoints are vector code. Blocks start at 64-byte boundaries; the padding between
+/// them is zero in all three vectors and stays so.
 ///
 /// Every change of the values goes through `modify` or an assignment. Each gives them a version of their own, a
 /// unique_number(): activations that were computed under another version are recognised as such, and computed anew.

@@ -142,8 +142,8 @@ struct ScatterAddRows {
   }
 };
 
-/// Sums over runs of a column: y[i] = Σ x[k] over offsets[i] ≤ k < offsets[i + 1], in the order of k, floats in double. x
-/// is m × 1, y is count × 1, and `offsets` has count + 1 entries, ascending from 0 or more to m or less.
+/// Sums over runs of a column: y[i] = Σ x[k] over offsets[i] ≤ k < offsets[i + 1], in the order of k, floats in double.
+/// x is m × 1, y is count × 1, and `offsets` has count + 1 entries, ascending from 0 or more to m or less.
 struct SegmentSum {
   const int* offsets = nullptr;
   int count = 0;

@@ -12,8 +12,8 @@
 
 namespace gfn {
 
-/// Sums of a column from the start of each segment, floats in double: for a segment of n entries the n + 1 numbers 0, x₀, x₀ + x₁, …, so
-/// that y has `segments` entries more than x.
+/// Sums of a column from the start of each segment, floats in double: for a segment of n entries the n + 1 numbers 0,
+/// x₀, x₀ + x₁, …, so that y has `segments` entries more than x.
 struct RunningSum {
   const int* offsets = nullptr;
   int segments = 0;

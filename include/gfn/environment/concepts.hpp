@@ -162,8 +162,8 @@ concept ForwardEnvironment = member::copyable_state<E> && member::comparable_sta
     member::num_actions<E> && member::legal_actions<E> && member::can_exit<E> && member::apply<E> &&
     member::rewards<E> && member::fitting_hash<E>;
 
-/// The same as a value. A class that asserts it beside the check below is not looked into where the check has failed, and
-/// compilers have nothing to explain about a value.
+/// The same as a value. A class that asserts it beside the check below is not looked into where the check has failed,
+/// and compilers have nothing to explain about a value.
 template <class E>
 inline constexpr bool is_forward_environment = ForwardEnvironment<E>;
 

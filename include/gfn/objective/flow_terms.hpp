@@ -20,7 +20,8 @@ std::span<const int> all_rows(Tape<T>& tape, const Batch<E>& batch) {
   return {rows, count};
 }
 
-/// log F at every row of a batch's table, a column, less the batch's log_reward_shift. Needs an input with a state flow.
+/// log F at every row of a batch's table, a column, less the batch's log_reward_shift. Needs an input with a state
+/// flow.
 template <class T, class Input>
 Var<T> record_flow(Tape<T>& tape, const Input& input) {
   return input.flow->function().record(tape, input.batch.table().block(all_rows(tape, input.batch)));

@@ -33,8 +33,8 @@ struct ReplayGuideOptions {
 ///
 /// An object counts for itself even where the buffer has dropped it. The sums and counts behind r̄ are kept for every
 /// partial pattern of every object in the buffer, 2ᴸ of them, so that a score is one look-up, however many objects were
-/// seen. That takes some 60 bytes a pattern, up to (k + 1)ᴸ patterns. Rewards are those of the environment, whatever the
-/// reward exponent: means of different powers would mean nothing. Refers to the environment.
+/// seen. That takes some 60 bytes a pattern, up to (k + 1)ᴸ patterns. Rewards are those of the environment, whatever
+/// the reward exponent: means of different powers would mean nothing. Refers to the environment.
 template <class E>
 class ReplayGuide {
  public:

@@ -101,8 +101,8 @@ void visit_function(Archive& archive, const char* name, F& function) {
   }
 }
 
-/// Throws std::invalid_argument, with both numbers, where a state function says that it takes encodings of another width
-/// than the environment's. `name` is that of the function.
+/// Throws std::invalid_argument, with both numbers, where a state function says that it takes encodings of another
+/// width than the environment's. `name` is that of the function.
 template <class F, class E>
 void require_inputs(const F& function, const E& env, const char* name) {
   if constexpr (requires {

@@ -59,7 +59,8 @@ class Batch {
   const State& terminal_state(int trajectory) const { return table_.state(terminal_row(trajectory)); }
   double mean_length() const { return trajectories() == 0 ? 0.0 : double(num_steps()) / trajectories(); }
   BatchSource source() const { return source_; }
-  /// Whether every action was drawn from a forward policy itself, without exploration: from some policy, as it was then.
+  /// Whether every action was drawn from a forward policy itself, without exploration: from some policy, as it was
+  /// then.
   bool on_policy() const { return source_ == BatchSource::policy; }
   /// Whether every action was drawn from this forward policy, as it is now.
   template <class P>

@@ -14,8 +14,8 @@
 #include <gfn/rollout/batch.hpp>
 
 // What the functions that make trainers ask of their arguments. A function takes them by forwarding references, so that
-// a temporary can be told from what lasts, and begins with one of the checks below: where it fails, the compiler says one
-// sentence, and nothing else is instantiated.
+// a temporary can be told from what lasts, and begins with one of the checks below: where it fails, the compiler says
+// one sentence, and nothing else is instantiated.
 
 namespace gfn {
 
@@ -50,7 +50,8 @@ concept FunctionOrAbsent = std::same_as<std::remove_cvref_t<F>, Absent> || requi
   f.parameters();
 };
 
-/// One sentence at compile time, and false, for a policy or another function of the states of E that a trainer can't keep.
+/// One sentence at compile time, and false, for a policy or another function of the states of E that a trainer can't
+/// keep.
 template <class Function, class E>
 consteval bool check_kept_function() {
   using F = std::remove_reference_t<Function>;

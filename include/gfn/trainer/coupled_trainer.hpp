@@ -121,8 +121,8 @@ class CoupledTrainer {
 
   /// Adds the gradients of the backward policy and its critic on a batch of backward walks (their starting points as
   /// they are), under the reward exponent of this iteration, and returns the mean cost: the backward half of `step`,
-  /// without the optimisers. Throws std::invalid_argument for a batch that was not walked back by the backward policy as
-  /// it is now (see Batch::assume_walked_back_by), for one of another environment and for one without trajectories.
+  /// without the optimisers. Throws std::invalid_argument for a batch that was not walked back by the backward policy
+  /// as it is now (see Batch::assume_walked_back_by), for one of another environment and for one without trajectories.
   double backward_gradient(Batch<E>& batch) {
     detail::require_batch(batch, environment());
     require(

@@ -34,9 +34,9 @@ struct ObjectiveTrainerOptions {
 };
 
 /// Trains by one objective on forward rollouts: sample, evaluate, one reverse pass, one step of Adam on everything.
-/// Refers to environment, policies and flow, which must live as long as it does, and never owns them (a uniform policy is
-/// copied); owns log Z and the optimiser. Where an exception leaves `step`, `update` or `gradient`, parameters, optimiser
-/// and iteration are as before, and gradients are zero.
+/// Refers to environment, policies and flow, which must live as long as it does, and never owns them (a uniform policy
+/// is copied); owns log Z and the optimiser. Where an exception leaves `step`, `update` or `gradient`, parameters,
+/// optimiser and iteration are as before, and gradients are zero.
 template <class E, class O, class Forward, class Backward, class Flow = Absent,
           class LogZ = ScalarLogZ<typename Forward::Scalar>>
 class ObjectiveTrainer {
@@ -203,8 +203,8 @@ class ObjectiveTrainer {
     for (int row = first; row < batch_.table().rows(); ++row) added_rows_.push_back(row);
     if (!added_rows_.empty()) forward_.extend(added_rows_);
   }
-  /// All functions are evaluated at all rows before the first is recorded: on a shared trunk, rows that came later would
-  /// move what is recorded already.
+  /// All functions are evaluated at all rows before the first is recorded: on a shared trunk, rows that came later
+  /// would move what is recorded already.
   void evaluate_flow(const Batch<E>& batch) {
     if constexpr (has_flow) {
       all_rows_.resize(static_cast<std::size_t>(batch.table().rows()));

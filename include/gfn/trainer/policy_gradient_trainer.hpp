@@ -115,9 +115,9 @@ class Critic<T, Absent, E> {
 /// Trains the forward policy by policy gradients with a policy-dependent reward (RL-U and the forward half of RL-B;
 /// Niu et al. 2024). On the policy's own trajectories: costs R_F, a value function V, generalised advantages, then a
 /// step of V on its squared error and one of (π_F, log Z) on the surrogate, ∂J/∂log Z being the mean of δ(τ).
-/// Refers to environment, policies and critic, which must live as long as it does, and never owns them (a uniform policy
-/// is copied); owns log Z and the optimisers. Where an exception leaves `step` or `gradient`, parameters, optimisers and
-/// iteration are as before, and gradients are zero.
+/// Refers to environment, policies and critic, which must live as long as it does, and never owns them (a uniform
+/// policy is copied); owns log Z and the optimisers. Where an exception leaves `step` or `gradient`, parameters,
+/// optimisers and iteration are as before, and gradients are zero.
 template <class E, class Forward, class Backward, class Value = Absent, class Reward = ForwardReward,
           class Update = AdamUpdate<typename Forward::Scalar>, class LogZ = ScalarLogZ<typename Forward::Scalar>>
 class PolicyGradientTrainer {
